@@ -1,0 +1,1 @@
+//! What can be done: one use case a file; joins store, git, blob, ci and pipeline.

@@ -1,0 +1,1 @@
+//! Traces and artifacts: put, get range, append, delete.

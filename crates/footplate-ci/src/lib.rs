@@ -1,0 +1,1 @@
+//! What the YAML means: text in, a compiled pipeline or diagnostics out, with the why of every decision.

@@ -1,0 +1,1 @@
+//! How a pipeline moves: a pure step function over snapshots.

@@ -1,0 +1,1 @@
+//! The built-in runner: a protocol client and shell execution.

@@ -1,0 +1,1 @@
+//! Where rows are kept: the only crate that knows SQL.

@@ -1,0 +1,1 @@
+//! Test servers, scripted runners, builders, a mock clock (dev-dependency only).
