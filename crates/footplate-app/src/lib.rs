@@ -1,1 +1,11 @@
-//! What can be done: one use case a file; joins store, git, blob, ci and pipeline.
+//! What can be done: one use case a file, named by its verb.
+//!
+//! This crate is the only one that joins store, git, blob, compiler and engine. A use case takes a proof of permission
+//! ([`ProjectAccess`]) where it needs one, decides by pure code, and does what was decided in one transaction. What
+//! reaches beyond one pipeline becomes a task. It knows nothing of HTTP and nothing of JSON shapes.
+
+mod error;
+pub mod rules;
+pub mod secrets;
+
+pub use error::{Error, Result, Unauthorized};

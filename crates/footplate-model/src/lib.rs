@@ -4,6 +4,7 @@
 //! and no rules of movement; those live in `footplate-store`, `footplate-api` and `footplate-pipeline`.
 
 mod ids;
+pub mod policy;
 mod status;
 mod time;
 mod words;
