@@ -1,1 +1,3 @@
 //! Pages for people: askama templates and embedded assets.
+
+pub mod trace;
