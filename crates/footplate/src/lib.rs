@@ -1,1 +1,5 @@
-//! The program: command line, configuration, wiring.
+//! The program as a library: command line, configuration and wiring. `main` only calls it, and the testkit starts servers
+//! through it.
+
+pub mod config;
+pub mod data_directory;
