@@ -1,1 +1,7 @@
-//! Test servers, scripted runners, builders, a mock clock (dev-dependency only).
+//! Test servers, scripted runners, builders and a mock clock. A development dependency only.
+
+pub mod client;
+pub mod scripted_runner;
+
+pub use client::{Answer, Client};
+pub use scripted_runner::{Outcome, ScriptedRunner, TakenJob};
