@@ -78,7 +78,10 @@ impl Error {
 
     /// 400 with one message at one attribute.
     pub fn invalid(attribute: &str, message: impl Into<String>) -> Self {
-        Self::Invalid(BTreeMap::from([(attribute.to_owned(), vec![message.into()])]))
+        Self::Invalid(BTreeMap::from([(
+            attribute.to_owned(),
+            vec![message.into()],
+        )]))
     }
 
     /// 400 with messages about the whole object.
@@ -93,6 +96,9 @@ impl Error {
 
     /// A refusal with a status of its own.
     pub fn refused(status: u16, message: impl Into<String>) -> Self {
-        Self::Refused { status, message: message.into() }
+        Self::Refused {
+            status,
+            message: message.into(),
+        }
     }
 }

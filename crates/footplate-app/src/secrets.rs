@@ -1,7 +1,7 @@
 //! Making and checking what only one side may know: tokens and passwords.
 
-use argon2::password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash};
 use argon2::Argon2;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash};
 use rand::RngExt;
 
 use crate::error::{Error, Result};
@@ -25,13 +25,17 @@ pub fn random_token(prefix: &str) -> String {
 /// Random letters and digits.
 pub fn random_text(length: usize) -> String {
     let mut random = rand::rng();
-    (0..length).map(|_| char::from(ALPHABET[random.random_range(0..ALPHABET.len())])).collect()
+    (0..length)
+        .map(|_| char::from(ALPHABET[random.random_range(0..ALPHABET.len())]))
+        .collect()
 }
 
 /// Random lower-case hex digits, as queue tokens have them.
 pub fn random_hex(length: usize) -> String {
     let mut random = rand::rng();
-    (0..length).map(|_| char::from(b"0123456789abcdef"[random.random_range(0..16)])).collect()
+    (0..length)
+        .map(|_| char::from(b"0123456789abcdef"[random.random_range(0..16)]))
+        .collect()
 }
 
 /// The argon2id hash of a password. Takes tens of milliseconds: call it off the async threads.
@@ -39,12 +43,19 @@ pub fn random_hex(length: usize) -> String {
 /// # Errors
 /// When the system has no randomness.
 pub fn hash_password(password: &str) -> Result<String> {
-    Argon2::default().hash_password(password.as_bytes()).map(|hash| hash.to_string()).map_err(Error::internal)
+    Argon2::default()
+        .hash_password(password.as_bytes())
+        .map(|hash| hash.to_string())
+        .map_err(Error::internal)
 }
 
 /// Whether the password belongs to the hash. Takes tens of milliseconds: call it off the async threads.
 pub fn password_matches(password: &str, hash: &str) -> bool {
-    PasswordHash::new(hash).is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
+    PasswordHash::new(hash).is_ok_and(|hash| {
+        Argon2::default()
+            .verify_password(password.as_bytes(), &hash)
+            .is_ok()
+    })
 }
 
 #[cfg(test)]

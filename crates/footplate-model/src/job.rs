@@ -1,8 +1,8 @@
 //! Jobs: script jobs, bridges and external statuses in one table.
 
 use crate::{
-    ArtifactId, FailureReason, JobId, JobKind, PipelineId, ProjectId, RunnerId, RunnerManagerId, SchedulingType, Status, Timestamp, UserId,
-    When, words::words,
+    ArtifactId, FailureReason, JobId, JobKind, PipelineId, ProjectId, RunnerId, RunnerManagerId,
+    SchedulingType, Status, Timestamp, UserId, When, words::words,
 };
 
 words! {
@@ -34,7 +34,7 @@ pub struct Need {
     pub optional: bool,
 }
 
-/// A job. What the compiler knows of it beyond these columns stands in `options` (JSON of the compiled job).
+/// A job. What the compiler knows of it beyond these columns stands in its definition (JSON).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Job {
     /// Id in the sequence that all kinds share.
@@ -71,8 +71,8 @@ pub struct Job {
     pub user_id: Option<UserId>,
     /// Runner tags, sorted.
     pub tag_list: Vec<String>,
-    /// The compiled job as JSON.
-    pub options: String,
+    /// The row of its compiled definition, which retried attempts share.
+    pub definition_id: i64,
     /// Seconds to wait of a delayed job.
     pub start_in: Option<i64>,
     /// Expanded name of the environment.
@@ -150,18 +150,27 @@ pub struct Job {
 impl Job {
     /// Seconds from start to end, or to now (`rest-api.md §4.9`).
     pub fn duration(&self, now: Timestamp) -> Option<f64> {
-        self.started_at.map(|start| self.finished_at.unwrap_or(now).seconds_since(start))
+        self.started_at
+            .map(|start| self.finished_at.unwrap_or(now).seconds_since(start))
     }
 
     /// Seconds in the queue; stops at the end of a job that never started.
     pub fn queued_duration(&self, now: Timestamp) -> Option<f64> {
-        self.queued_at.map(|queued| self.started_at.or(self.finished_at).unwrap_or(now).seconds_since(queued))
+        self.queued_at.map(|queued| {
+            self.started_at
+                .or(self.finished_at)
+                .unwrap_or(now)
+                .seconds_since(queued)
+        })
     }
 
     /// The archive, when it exists and has not expired.
     pub fn archive(&self, now: Timestamp) -> Option<&ArtifactSummary> {
         let expired = self.artifacts_expire_at.is_some_and(|end| end <= now);
-        self.artifacts.iter().find(|artifact| artifact.file_type == "archive").filter(|_| !expired)
+        self.artifacts
+            .iter()
+            .find(|artifact| artifact.file_type == "archive")
+            .filter(|_| !expired)
     }
 }
 

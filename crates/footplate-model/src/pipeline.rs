@@ -1,8 +1,8 @@
 //! Pipelines and their stages.
 
 use crate::{
-    JobId, OnJobFailure, OnNewCommit, PipelineFailureReason, PipelineId, PipelineSource, ProjectId, StageId, Status, Timestamp, UserId,
-    VariableType,
+    JobId, OnJobFailure, OnNewCommit, PipelineFailureReason, PipelineId, PipelineSource, ProjectId,
+    StageId, Status, Timestamp, UserId, VariableType,
 };
 
 /// A pipeline.

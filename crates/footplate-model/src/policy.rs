@@ -94,7 +94,8 @@ impl Standing {
     }
 
     fn reads_builds(&self) -> bool {
-        self.has_builds() && (self.at_least(AccessLevel::REPORTER) || (self.public_jobs && self.sees_project()))
+        self.has_builds()
+            && (self.at_least(AccessLevel::REPORTER) || (self.public_jobs && self.sees_project()))
     }
 
     fn reads_pipelines(&self) -> bool {
@@ -105,7 +106,8 @@ impl Standing {
     }
 
     fn reads_code(&self) -> bool {
-        self.at_least(AccessLevel::REPORTER) || (self.visibility != Visibility::Private && self.sees_project())
+        self.at_least(AccessLevel::REPORTER)
+            || (self.visibility != Visibility::Private && self.sees_project())
     }
 }
 
@@ -118,9 +120,12 @@ pub fn allows(ability: Ability, standing: &Standing) -> bool {
         Ability::ReadCode => standing.reads_code(),
         Ability::PushCode => standing.at_least(AccessLevel::DEVELOPER),
         Ability::ReadPipeline => standing.reads_pipelines(),
-        Ability::ReadBuild | Ability::ReadJobArtifacts | Ability::ReadBuildTrace => standing.reads_builds(),
+        Ability::ReadBuild | Ability::ReadJobArtifacts | Ability::ReadBuildTrace => {
+            standing.reads_builds()
+        }
         Ability::ReadCommitStatus | Ability::ReadEnvironment => {
-            standing.at_least(AccessLevel::REPORTER) || (standing.visibility == Visibility::Public && standing.sees_project())
+            standing.at_least(AccessLevel::REPORTER)
+                || (standing.visibility == Visibility::Public && standing.sees_project())
         }
         Ability::CreatePipeline
         | Ability::UpdatePipeline
@@ -136,9 +141,11 @@ pub fn allows(ability: Ability, standing: &Standing) -> bool {
         Ability::ReadPipelineVariable => builds(AccessLevel::DEVELOPER),
         Ability::ForceCancelBuild | Ability::DeleteJobArtifact => builds(AccessLevel::MAINTAINER),
         Ability::DestroyPipeline => builds(AccessLevel::OWNER),
-        Ability::AdminVariables | Ability::AdminProject | Ability::AdminRunners | Ability::AdminMembers | Ability::AdminAgents => {
-            standing.at_least(AccessLevel::MAINTAINER)
-        }
+        Ability::AdminVariables
+        | Ability::AdminProject
+        | Ability::AdminRunners
+        | Ability::AdminMembers
+        | Ability::AdminAgents => standing.at_least(AccessLevel::MAINTAINER),
         Ability::ReadMembers => standing.sees_project() && standing.signed_in,
         Ability::ReadAgents => standing.at_least(AccessLevel::DEVELOPER),
         Ability::RemoveProject => standing.at_least(AccessLevel::OWNER),
@@ -169,13 +176,19 @@ pub fn allows_on_job(ability: Ability, standing: &Standing, job: &JobStanding) -
     }
     let unlocked = standing.admin || !job.ref_locked;
     match ability {
-        Ability::UpdateBuild | Ability::PlayJob | Ability::RetryJob | Ability::KeepJobArtifacts => unlocked && !job.archived,
+        Ability::UpdateBuild | Ability::PlayJob | Ability::RetryJob | Ability::KeepJobArtifacts => {
+            unlocked && !job.archived
+        }
         Ability::CancelBuild | Ability::ForceCancelBuild => unlocked,
         Ability::EraseBuild => {
-            unlocked && (standing.at_least(AccessLevel::MAINTAINER) || (job.triggered_by_actor && !job.protected_ref))
+            unlocked
+                && (standing.at_least(AccessLevel::MAINTAINER)
+                    || (job.triggered_by_actor && !job.protected_ref))
         }
         Ability::ReadBuildTrace => !job.debug || standing.at_least(AccessLevel::DEVELOPER),
-        Ability::ReadJobArtifacts => job.artifact_access.is_none_or(|level| standing.at_least(level)),
+        Ability::ReadJobArtifacts => job
+            .artifact_access
+            .is_none_or(|level| standing.at_least(level)),
         Ability::ReadProject
         | Ability::ReadCode
         | Ability::PushCode
@@ -207,7 +220,14 @@ mod tests {
     use super::*;
 
     fn standing(level: AccessLevel, visibility: Visibility) -> Standing {
-        Standing { level, admin: false, signed_in: true, visibility, public_jobs: true, builds_access: BuildsAccess::Enabled }
+        Standing {
+            level,
+            admin: false,
+            signed_in: true,
+            visibility,
+            public_jobs: true,
+            builds_access: BuildsAccess::Enabled,
+        }
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! Projects and what protects their refs.
 
-use crate::{AccessLevel, NamespaceId, ProjectId, ProtectedRefId, Timestamp, UserId, Visibility, policy::BuildsAccess, words::words};
+use crate::{
+    AccessLevel, NamespaceId, ProjectId, ProtectedRefId, Timestamp, UserId, Visibility,
+    policy::BuildsAccess, words::words,
+};
 
 words! {
     /// How a job gets its sources by default.
@@ -165,8 +168,12 @@ impl ProtectedRef {
 /// Whether `text` is `pattern`, where `*` stands for any text.
 pub fn wildcard_matches(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
-    let Some(first) = parts.next() else { return text.is_empty() };
-    let Some(mut rest) = text.strip_prefix(first) else { return false };
+    let Some(first) = parts.next() else {
+        return text.is_empty();
+    };
+    let Some(mut rest) = text.strip_prefix(first) else {
+        return false;
+    };
     let mut parts = parts.peekable();
     if parts.peek().is_none() {
         return rest.is_empty();
@@ -175,7 +182,9 @@ pub fn wildcard_matches(pattern: &str, text: &str) -> bool {
         if parts.peek().is_none() {
             return rest.ends_with(part);
         }
-        let Some(at) = rest.find(part) else { return false };
+        let Some(at) = rest.find(part) else {
+            return false;
+        };
         rest = &rest[at + part.len()..];
     }
     true
@@ -197,7 +206,11 @@ mod tests {
             ("*", "", true),
             ("ab*ba", "aba", false),
         ] {
-            assert_eq!(wildcard_matches(pattern, text), expected, "{pattern} {text}");
+            assert_eq!(
+                wildcard_matches(pattern, text),
+                expected,
+                "{pattern} {text}"
+            );
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Runners and their machines.
 
-use crate::{NamespaceId, ProjectId, RunnerAccessLevel, RunnerId, RunnerManagerId, RunnerType, Timestamp, UserId};
+use crate::{
+    NamespaceId, ProjectId, RunnerAccessLevel, RunnerId, RunnerManagerId, RunnerType, Timestamp,
+    UserId,
+};
 
 /// A runner; one token, perhaps many machines.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -28,8 +28,19 @@ impl Status {
     /// waiting_for_resource, preparing, waiting_for_callback, pending or running.
     pub fn is_active(self) -> bool {
         match self {
-            Self::WaitingForResource | Self::Preparing | Self::WaitingForCallback | Self::Pending | Self::Running => true,
-            Self::Created | Self::Success | Self::Failed | Self::Canceled | Self::Skipped | Self::Manual | Self::Scheduled | Self::Canceling => false,
+            Self::WaitingForResource
+            | Self::Preparing
+            | Self::WaitingForCallback
+            | Self::Pending
+            | Self::Running => true,
+            Self::Created
+            | Self::Success
+            | Self::Failed
+            | Self::Canceled
+            | Self::Skipped
+            | Self::Manual
+            | Self::Scheduled
+            | Self::Canceling => false,
         }
     }
 
@@ -45,7 +56,10 @@ impl Status {
 
     /// success, failed, canceled or skipped.
     pub fn is_completed(self) -> bool {
-        matches!(self, Self::Success | Self::Failed | Self::Canceled | Self::Skipped)
+        matches!(
+            self,
+            Self::Success | Self::Failed | Self::Canceled | Self::Skipped
+        )
     }
 
     /// manual or scheduled.

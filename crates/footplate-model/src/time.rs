@@ -5,7 +5,9 @@ use std::{fmt, time::Duration};
 use ::time::{OffsetDateTime, format_description::well_known::Rfc3339, macros::format_description};
 
 /// An instant in UTC, in whole microseconds since 1970.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[serde(transparent)]
 pub struct Timestamp(i64);
 
@@ -33,13 +35,19 @@ impl Timestamp {
     /// The instant `duration` later.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)))
+        Self(
+            self.0
+                .saturating_add(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)),
+        )
     }
 
     /// The instant `duration` earlier.
     #[must_use]
     pub fn minus(self, duration: Duration) -> Self {
-        Self(self.0.saturating_sub(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)))
+        Self(
+            self.0
+                .saturating_sub(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)),
+        )
     }
 
     /// Time from `earlier` to `self`, zero when `earlier` is later.
@@ -60,17 +68,26 @@ impl Timestamp {
             .or_else(|| OffsetDateTime::parse(&format!("{text}Z"), &Rfc3339).ok())
             .or_else(|| OffsetDateTime::parse(&format!("{text}T00:00:00Z"), &Rfc3339).ok())
             .or_else(|| OffsetDateTime::parse(&text.replacen(' ', "T", 1), &Rfc3339).ok())?;
-        i64::try_from(at.unix_timestamp_nanos() / 1000).ok().map(Self)
+        i64::try_from(at.unix_timestamp_nanos() / 1000)
+            .ok()
+            .map(Self)
     }
 
     /// The calendar date in UTC, `YYYY-MM-DD`.
     pub fn date(self) -> String {
-        self.calendar().date().format(format_description!("[year]-[month]-[day]")).unwrap_or_default()
+        self.calendar()
+            .date()
+            .format(format_description!("[year]-[month]-[day]"))
+            .unwrap_or_default()
     }
 
     /// ISO 8601 with whole seconds, `2015-12-24T15:51:21Z`, as predefined variables show it.
     pub fn iso_seconds(self) -> String {
-        self.calendar().format(format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z")).unwrap_or_default()
+        self.calendar()
+            .format(format_description!(
+                "[year]-[month]-[day]T[hour]:[minute]:[second]Z"
+            ))
+            .unwrap_or_default()
     }
 
     /// The calendar form in UTC; instants beyond year 9999 are shown as its end.
@@ -129,8 +146,14 @@ mod tests {
 
     #[test]
     fn parses_zones_and_dates() {
-        assert_eq!(Timestamp::parse("1970-01-01T01:00:00+01:00"), Some(Timestamp::from_micros(0)));
-        assert_eq!(Timestamp::parse("1970-01-01"), Some(Timestamp::from_micros(0)));
+        assert_eq!(
+            Timestamp::parse("1970-01-01T01:00:00+01:00"),
+            Some(Timestamp::from_micros(0))
+        );
+        assert_eq!(
+            Timestamp::parse("1970-01-01"),
+            Some(Timestamp::from_micros(0))
+        );
         assert_eq!(Timestamp::parse("yesterday"), None);
     }
 }

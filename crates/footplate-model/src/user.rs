@@ -1,6 +1,8 @@
 //! Users, sessions, access tokens, namespaces and members.
 
-use crate::{AccessLevel, NamespaceId, ProjectId, Timestamp, TokenId, UserId, UserState, Visibility};
+use crate::{
+    AccessLevel, NamespaceId, ProjectId, Timestamp, TokenId, UserId, UserState, Visibility,
+};
 
 /// A user account.
 #[derive(Debug, Clone, PartialEq, Eq)]

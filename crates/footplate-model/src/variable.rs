@@ -42,6 +42,9 @@ pub struct CiVariable {
 
 impl std::fmt::Debug for CiVariable {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CiVariable").field("id", &self.id).field("key", &self.key).finish_non_exhaustive()
+        f.debug_struct("CiVariable")
+            .field("id", &self.id)
+            .field("key", &self.key)
+            .finish_non_exhaustive()
     }
 }

@@ -30,7 +30,8 @@ impl Answer {
     /// # Panics
     /// When it is not JSON.
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 
     /// The body as text.
@@ -40,7 +41,10 @@ impl Answer {
 
     /// A header's value, empty when absent.
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("")
+        self.headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or("")
     }
 
     /// Asserts the status and gives the answer back.
@@ -63,19 +67,29 @@ impl Client {
             .no_proxy()
             .build()
             .unwrap_or_else(|error| panic!("no HTTP client: {error}"));
-        Self { http, base: base.trim_end_matches('/').into(), header: None }
+        Self {
+            http,
+            base: base.trim_end_matches('/').into(),
+            header: None,
+        }
     }
 
     /// The same server with an access token.
     #[must_use]
     pub fn with_token(&self, token: &str) -> Self {
-        Self { header: Some(("PRIVATE-TOKEN", token.into())), ..self.clone() }
+        Self {
+            header: Some(("PRIVATE-TOKEN", token.into())),
+            ..self.clone()
+        }
     }
 
     /// The same server with a job token.
     #[must_use]
     pub fn with_job_token(&self, token: &str) -> Self {
-        Self { header: Some(("JOB-TOKEN", token.into())), ..self.clone() }
+        Self {
+            header: Some(("JOB-TOKEN", token.into())),
+            ..self.clone()
+        }
     }
 
     /// The server's root, without a slash at its end.
@@ -102,34 +116,59 @@ impl Client {
     /// # Panics
     /// When no answer comes.
     pub async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
-        let answer = request.send().await.unwrap_or_else(|error| panic!("no answer: {error:?}"));
+        let answer = request
+            .send()
+            .await
+            .unwrap_or_else(|error| panic!("no answer: {error:?}"));
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-        let body = answer.bytes().await.unwrap_or_else(|error| panic!("no body: {error:?}")).to_vec();
-        Answer { status, headers, body }
+        let body = answer
+            .bytes()
+            .await
+            .unwrap_or_else(|error| panic!("no body: {error:?}"))
+            .to_vec();
+        Answer {
+            status,
+            headers,
+            body,
+        }
     }
 
     /// GET below `/api/v4`.
     pub async fn get(&self, path: &str) -> Answer {
-        self.send(self.request(Method::GET, &format!("/api/v4{path}"))).await
+        self.send(self.request(Method::GET, &format!("/api/v4{path}")))
+            .await
     }
 
     /// POST of JSON below `/api/v4`.
     pub async fn post(&self, path: &str, body: Value) -> Answer {
-        self.send(self.request(Method::POST, &format!("/api/v4{path}")).json(&body)).await
+        self.send(
+            self.request(Method::POST, &format!("/api/v4{path}"))
+                .json(&body),
+        )
+        .await
     }
 
     /// PUT of JSON below `/api/v4`.
     pub async fn put(&self, path: &str, body: Value) -> Answer {
-        self.send(self.request(Method::PUT, &format!("/api/v4{path}")).json(&body)).await
+        self.send(
+            self.request(Method::PUT, &format!("/api/v4{path}"))
+                .json(&body),
+        )
+        .await
     }
 
     /// PATCH of JSON below `/api/v4`.
     pub async fn patch(&self, path: &str, body: Value) -> Answer {
-        self.send(self.request(Method::PATCH, &format!("/api/v4{path}")).json(&body)).await
+        self.send(
+            self.request(Method::PATCH, &format!("/api/v4{path}"))
+                .json(&body),
+        )
+        .await
     }
 
     /// DELETE below `/api/v4`.
     pub async fn delete(&self, path: &str) -> Answer {
-        self.send(self.request(Method::DELETE, &format!("/api/v4{path}"))).await
+        self.send(self.request(Method::DELETE, &format!("/api/v4{path}")))
+            .await
     }
 }

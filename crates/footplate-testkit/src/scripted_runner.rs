@@ -91,10 +91,14 @@ impl ScriptedRunner {
 
     /// One `jobs/request`; keeps the queue token of a 204.
     pub async fn poll(&mut self) -> Answer {
-        let request = self.client.request(Method::POST, "/api/v4/jobs/request").json(&self.request_body());
+        let request = self
+            .client
+            .request(Method::POST, "/api/v4/jobs/request")
+            .json(&self.request_body());
         let answer = self.client.send(request).await;
         if answer.status == 204 {
-            self.last_update = Some(answer.header("X-GitLab-Last-Update").to_owned()).filter(|value| !value.is_empty());
+            self.last_update = Some(answer.header("X-GitLab-Last-Update").to_owned())
+                .filter(|value| !value.is_empty());
         }
         answer
     }
@@ -111,7 +115,10 @@ impl ScriptedRunner {
         }
         assert_eq!(answer.status, 201, "{}", answer.text());
         let payload = answer.json();
-        let name = payload["job_info"]["name"].as_str().unwrap_or_default().to_owned();
+        let name = payload["job_info"]["name"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
         let job = TakenJob {
             id: payload["id"].as_i64().unwrap_or_default(),
             token: payload["token"].as_str().unwrap_or_default().to_owned(),
@@ -136,7 +143,9 @@ impl ScriptedRunner {
     /// # Panics
     /// When there is none.
     pub fn job(&self, name: &str) -> &TakenJob {
-        self.taken.get(name).unwrap_or_else(|| panic!("job {name} was not taken"))
+        self.taken
+            .get(name)
+            .unwrap_or_else(|| panic!("job {name} was not taken"))
     }
 
     /// Appends to the trace.
@@ -156,7 +165,10 @@ impl ScriptedRunner {
         let end = (start + bytes.len()).saturating_sub(1);
         let request = self
             .client
-            .request(Method::PATCH, &format!("/api/v4/jobs/{}/trace?debug_trace=false", job.id))
+            .request(
+                Method::PATCH,
+                &format!("/api/v4/jobs/{}/trace?debug_trace=false", job.id),
+            )
             .header("JOB-TOKEN", &job.token)
             .header("Content-Type", "text/plain")
             .header("Content-Range", format!("{start}-{end}"))
@@ -167,7 +179,13 @@ impl ScriptedRunner {
     /// A raw `PUT /jobs/:id`.
     pub async fn update(&self, job: &TakenJob, mut body: Value) -> Answer {
         body["token"] = json!(job.token);
-        self.client.send(self.client.request(Method::PUT, &format!("/api/v4/jobs/{}", job.id)).json(&body)).await
+        self.client
+            .send(
+                self.client
+                    .request(Method::PUT, &format!("/api/v4/jobs/{}", job.id))
+                    .json(&body),
+            )
+            .await
     }
 
     /// Reports the end of a job that was taken.
@@ -176,18 +194,33 @@ impl ScriptedRunner {
         let body = match outcome {
             Outcome::Success => json!({"state": "success"}),
             Outcome::Failed(reason) => json!({"state": "failed", "failure_reason": reason}),
-            Outcome::Exit(code) => json!({"state": "failed", "failure_reason": "script_failure", "exit_code": code}),
+            Outcome::Exit(code) => {
+                json!({"state": "failed", "failure_reason": "script_failure", "exit_code": code})
+            }
         };
         self.update(&job, body).await
     }
 
     /// Uploads an artifact of a job that was taken.
-    pub async fn upload(&self, name: &str, kind: &str, format: &str, filename: &str, bytes: Vec<u8>) -> Answer {
+    pub async fn upload(
+        &self,
+        name: &str,
+        kind: &str,
+        format: &str,
+        filename: &str,
+        bytes: Vec<u8>,
+    ) -> Answer {
         let job = self.job(name);
         let part = reqwest::multipart::Part::bytes(bytes).file_name(filename.to_owned());
         let request = self
             .client
-            .request(Method::POST, &format!("/api/v4/jobs/{}/artifacts?artifact_type={kind}&artifact_format={format}", job.id))
+            .request(
+                Method::POST,
+                &format!(
+                    "/api/v4/jobs/{}/artifacts?artifact_type={kind}&artifact_format={format}",
+                    job.id
+                ),
+            )
             .header("JOB-TOKEN", &job.token)
             .multipart(reqwest::multipart::Form::new().part("file", part));
         self.client.send(request).await

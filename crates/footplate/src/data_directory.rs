@@ -38,10 +38,20 @@ impl DataDirectory {
     /// # Errors
     /// Another process has the lock, or the directory cannot be written.
     pub fn open(path: &Path) -> Result<Self, DataDirectoryError> {
-        let not_writable = |error| DataDirectoryError::NotWritable { path: path.to_owned(), error };
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(not_writable)?;
+        let not_writable = |error| DataDirectoryError::NotWritable {
+            path: path.to_owned(),
+            error,
+        };
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .map_err(not_writable)?;
         let path = path.canonicalize().map_err(not_writable)?;
-        let not_writable = |error| DataDirectoryError::NotWritable { path: path.clone(), error };
+        let not_writable = |error| DataDirectoryError::NotWritable {
+            path: path.clone(),
+            error,
+        };
         let mut lock = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -54,7 +64,9 @@ impl DataDirectory {
             Err(rustix::io::Errno::WOULDBLOCK) => return Err(DataDirectoryError::InUse(path)),
             Err(error) => return Err(not_writable(error.into())),
         }
-        lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id())).map_err(not_writable)?;
+        lock.set_len(0)
+            .and_then(|()| writeln!(lock, "{}", std::process::id()))
+            .map_err(not_writable)?;
         Ok(Self { path, _lock: lock })
     }
 

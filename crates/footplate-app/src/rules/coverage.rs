@@ -4,8 +4,9 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-static NUMBER: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"\d+(?:\.\d+)?").unwrap_or_else(|error| unreachable!("constant pattern: {error}")));
+static NUMBER: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"\d+(?:\.\d+)?").unwrap_or_else(|error| unreachable!("constant pattern: {error}"))
+});
 
 /// The first number of the last match in the last matching line; the capture counts where the pattern has one.
 ///
@@ -14,7 +15,12 @@ pub fn extract(trace: &str, pattern: &str) -> Option<f64> {
     let pattern = Regex::new(pattern).ok()?;
     trace.lines().rev().find_map(|line| {
         let found = pattern.captures_iter(line).last()?;
-        let text = found.iter().skip(1).flatten().last().or_else(|| found.get(0))?;
+        let text = found
+            .iter()
+            .skip(1)
+            .flatten()
+            .last()
+            .or_else(|| found.get(0))?;
         NUMBER.find(text.as_str())?.as_str().parse().ok()
     })
 }

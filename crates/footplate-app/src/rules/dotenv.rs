@@ -19,7 +19,9 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<(String, String)>, String> {
             return Err("Invalid Format".to_owned());
         }
         if !key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
-            return Err("Validation failed: Key can contain only letters, digits and '_'.".to_owned());
+            return Err(
+                "Validation failed: Key can contain only letters, digits and '_'.".to_owned(),
+            );
         }
         match variables.iter_mut().find(|(known, _)| known == key) {
             Some((_, old)) => value.clone_into(old),
@@ -27,7 +29,9 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<(String, String)>, String> {
         }
     }
     if variables.len() > MAX_VARIABLES {
-        return Err(format!("Dotenv files cannot have more than {MAX_VARIABLES} variables"));
+        return Err(format!(
+            "Dotenv files cannot have more than {MAX_VARIABLES} variables"
+        ));
     }
     Ok(variables)
 }
@@ -35,7 +39,10 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<(String, String)>, String> {
 /// UTF-8 without its byte order mark, or UTF-16 with one (PowerShell writes that).
 fn decode(bytes: &[u8]) -> Option<String> {
     let utf16 = |bytes: &[u8], read: fn([u8; 2]) -> u16| {
-        let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| read([pair[0], pair[1]])).collect();
+        let units: Vec<u16> = bytes
+            .chunks_exact(2)
+            .map(|pair| read([pair[0], pair[1]]))
+            .collect();
         String::from_utf16(&units).ok()
     };
     match bytes {
@@ -53,7 +60,13 @@ mod tests {
     #[test]
     fn reads_pairs_and_keeps_the_last() {
         let got = parse(b"A=1\n B = x=y \nA=2\n").unwrap();
-        assert_eq!(got, [("A".to_owned(), "2".to_owned()), ("B".to_owned(), "x=y".to_owned())]);
+        assert_eq!(
+            got,
+            [
+                ("A".to_owned(), "2".to_owned()),
+                ("B".to_owned(), "x=y".to_owned())
+            ]
+        );
     }
 
     #[test]

@@ -4,8 +4,10 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-static SKIP: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"(?i)\[(ci[ _-]skip|skip[ _-]ci)\]").unwrap_or_else(|error| unreachable!("constant pattern: {error}")));
+static SKIP: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?i)\[(ci[ _-]skip|skip[ _-]ci)\]")
+        .unwrap_or_else(|error| unreachable!("constant pattern: {error}"))
+});
 
 /// Whether the message asks for no pipeline.
 pub fn asks_to_skip(message: &str) -> bool {

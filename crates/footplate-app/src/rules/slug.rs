@@ -7,15 +7,34 @@ use sha2::{Digest, Sha256};
 
 /// Lower case, everything outside `a-z0-9` becomes `-`, at most 63 bytes, no `-` at the ends.
 pub fn slugify(text: &str) -> String {
-    let mut slug: String = text.to_lowercase().chars().map(|c| if c.is_ascii_lowercase() || c.is_ascii_digit() { c } else { '-' }).collect();
+    let mut slug: String = text
+        .to_lowercase()
+        .chars()
+        .map(|c| {
+            if c.is_ascii_lowercase() || c.is_ascii_digit() {
+                c
+            } else {
+                '-'
+            }
+        })
+        .collect();
     slug.truncate(63);
     slug.trim_matches('-').to_owned()
 }
 
 /// An environment's slug: begins with a letter, at most 24 characters, with a hash suffix when the name was changed.
 pub fn environment_slug(name: &str) -> String {
-    let mut slug: String =
-        name.to_lowercase().chars().map(|c| if c.is_ascii_lowercase() || c.is_ascii_digit() { c } else { '-' }).collect();
+    let mut slug: String = name
+        .to_lowercase()
+        .chars()
+        .map(|c| {
+            if c.is_ascii_lowercase() || c.is_ascii_digit() {
+                c
+            } else {
+                '-'
+            }
+        })
+        .collect();
     if !slug.starts_with(|c: char| c.is_ascii_lowercase()) {
         slug.insert_str(0, "env-");
     }
@@ -26,23 +45,38 @@ pub fn environment_slug(name: &str) -> String {
         return slug;
     }
     slug.truncate(17);
-    let suffix: String = Sha256::digest(name.as_bytes()).iter().take(3).map(|byte| format!("{byte:02x}")).collect();
+    let suffix: String = Sha256::digest(name.as_bytes())
+        .iter()
+        .take(3)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     format!("{}-{suffix}", slug.trim_end_matches('-'))
 }
 
 /// The tier guessed from an environment's name (`pipeline-processing.md §17`), the first hit.
 pub fn environment_tier(name: &str) -> &'static str {
-    TIERS.iter().find(|(pattern, _)| pattern.is_match(name)).map_or("other", |(_, tier)| tier)
+    TIERS
+        .iter()
+        .find(|(pattern, _)| pattern.is_match(name))
+        .map_or("other", |(_, tier)| tier)
 }
 
 static TIERS: LazyLock<[(Regex, &'static str); 4]> = LazyLock::new(|| {
     [
         ("(?i)(dev|review|trunk)", "development"),
-        ("(?i)(test|tst|int|ac(ce)?pt|qa|qc|control|quality)", "testing"),
+        (
+            "(?i)(test|tst|int|ac(ce)?pt|qa|qc|control|quality)",
+            "testing",
+        ),
         ("(?i)(sta?g|mode?l|pre|demo|non)", "staging"),
         ("(?i)(pro?d|live)", "production"),
     ]
-    .map(|(pattern, tier)| (Regex::new(pattern).unwrap_or_else(|error| unreachable!("constant pattern: {error}")), tier))
+    .map(|(pattern, tier)| {
+        (
+            Regex::new(pattern).unwrap_or_else(|error| unreachable!("constant pattern: {error}")),
+            tier,
+        )
+    })
 });
 
 #[cfg(test)]
@@ -59,7 +93,10 @@ mod tests {
     fn environments() {
         assert_eq!(environment_slug("production"), "production");
         let changed = environment_slug("review/My Branch");
-        assert!(changed.starts_with("review-my-branch-") && changed.len() <= 24, "{changed}");
+        assert!(
+            changed.starts_with("review-my-branch-") && changed.len() <= 24,
+            "{changed}"
+        );
         assert_eq!(environment_tier("Production EU"), "production");
         assert_eq!(environment_tier("review/x"), "development");
     }

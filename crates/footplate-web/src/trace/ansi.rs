@@ -79,7 +79,10 @@ impl Pen {
     }
 
     fn select(&mut self, codes: &str) {
-        let mut codes = codes.split(';').map(|code| code.parse::<u16>().unwrap_or(if code.is_empty() { 0 } else { u16::MAX }));
+        let mut codes = codes.split(';').map(|code| {
+            code.parse::<u16>()
+                .unwrap_or(if code.is_empty() { 0 } else { u16::MAX })
+        });
         while let Some(code) = codes.next() {
             match code {
                 0 => *self = Self::default(),
@@ -127,7 +130,9 @@ fn split_sequence(text: &str) -> Option<(&str, char, &str)> {
 /// Leaves out an operating-system command up to its end, or else one character.
 fn skip_other_sequence(text: &str) -> &str {
     if let Some(body) = text.strip_prefix(']') {
-        return body.find(['\u{7}', '\u{1b}']).map_or("", |end| &body[end + 1..]);
+        return body
+            .find(['\u{7}', '\u{1b}'])
+            .map_or("", |end| &body[end + 1..]);
     }
     text.strip_prefix('[').unwrap_or(text)
 }

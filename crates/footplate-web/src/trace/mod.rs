@@ -57,7 +57,13 @@ pub fn render(bytes: &[u8]) -> Vec<Part> {
             break;
         }
         number += 1;
-        render_line(without_timestamp(raw), number, &mut pen, &mut open, &mut parts);
+        render_line(
+            without_timestamp(raw),
+            number,
+            &mut pen,
+            &mut open,
+            &mut parts,
+        );
     }
     for _ in open {
         parts.push(Part::Close { seconds: None });
@@ -65,19 +71,36 @@ pub fn render(bytes: &[u8]) -> Vec<Part> {
     parts
 }
 
-fn render_line(raw: &str, number: usize, pen: &mut Pen, open: &mut Vec<(String, i64)>, parts: &mut Vec<Part>) {
+fn render_line(
+    raw: &str,
+    number: usize,
+    pen: &mut Pen,
+    open: &mut Vec<(String, i64)>,
+    parts: &mut Vec<Part>,
+) {
     let mut line = raw;
     let mut marked = false;
     while let Some((before, marker)) = find_marker(line) {
         if !before.trim().is_empty() {
-            parts.push(Part::Line { number, html: pen.html(visible(before)) });
+            parts.push(Part::Line {
+                number,
+                html: pen.html(visible(before)),
+            });
         }
         marked = true;
         line = marker.rest;
         if marker.start {
-            let header_end = line.find("section_start:").or_else(|| line.find("section_end:")).unwrap_or(line.len());
+            let header_end = line
+                .find("section_start:")
+                .or_else(|| line.find("section_end:"))
+                .unwrap_or(line.len());
             let header = pen.html(visible(&line[..header_end]));
-            parts.push(Part::Open { name: marker.name.to_owned(), header, number, collapsed: marker.collapsed });
+            parts.push(Part::Open {
+                name: marker.name.to_owned(),
+                header,
+                number,
+                collapsed: marker.collapsed,
+            });
             open.push((marker.name.to_owned(), marker.time));
             line = &line[header_end..];
         } else if let Some(depth) = open.iter().rposition(|(name, _)| name == marker.name) {
@@ -86,34 +109,70 @@ fn render_line(raw: &str, number: usize, pen: &mut Pen, open: &mut Vec<(String, 
                 parts.push(Part::Close { seconds: None });
             }
             let started = open.pop().map_or(0, |(_, time)| time);
-            parts.push(Part::Close { seconds: marker.time.checked_sub(started).filter(|seconds| *seconds >= 0) });
+            parts.push(Part::Close {
+                seconds: marker
+                    .time
+                    .checked_sub(started)
+                    .filter(|seconds| *seconds >= 0),
+            });
         }
     }
     if !marked || !visible(line).trim().is_empty() {
-        parts.push(Part::Line { number, html: pen.html(visible(line)) });
+        parts.push(Part::Line {
+            number,
+            html: pen.html(visible(line)),
+        });
     }
 }
 
 /// What a terminal would show: the text after the last carriage return that has text behind it.
 fn visible(line: &str) -> &str {
     let line = line.strip_suffix('\r').unwrap_or(line);
-    line.rsplit('\r').find(|part| !part.is_empty() && *part != "\u{1b}[0K" && *part != "\u{1b}[K").unwrap_or("")
+    line.rsplit('\r')
+        .find(|part| !part.is_empty() && *part != "\u{1b}[0K" && *part != "\u{1b}[K")
+        .unwrap_or("")
 }
 
 fn find_marker(line: &str) -> Option<(&str, Marker<'_>)> {
-    let at = [line.find("section_start:"), line.find("section_end:")].into_iter().flatten().min()?;
+    let at = [line.find("section_start:"), line.find("section_end:")]
+        .into_iter()
+        .flatten()
+        .min()?;
     let (before, marker) = line.split_at(at);
     let start = marker.starts_with("section_start:");
-    let body = &marker[if start { "section_start:".len() } else { "section_end:".len() }..];
+    let body = &marker[if start {
+        "section_start:".len()
+    } else {
+        "section_end:".len()
+    }..];
     let (stamp, after) = body.split_once(':')?;
     let time = stamp.parse().ok()?;
     let end = after.find('\r').unwrap_or(after.len());
     let (label, rest) = after.split_at(end);
-    let (name, options) = label.split_once('[').map_or((label, ""), |(name, options)| (name, options.trim_end_matches(']')));
-    let sane = !name.is_empty() && name.len() <= 255 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
+    let (name, options) = label
+        .split_once('[')
+        .map_or((label, ""), |(name, options)| {
+            (name, options.trim_end_matches(']'))
+        });
+    let sane = !name.is_empty()
+        && name.len() <= 255
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
     let rest = rest.strip_prefix('\r').unwrap_or(rest);
     let rest = rest.strip_prefix("\u{1b}[0K").unwrap_or(rest);
-    sane.then(|| (before, Marker { start, time, name, collapsed: options.split(',').any(|o| o == "collapsed=true"), rest }))
+    sane.then(|| {
+        (
+            before,
+            Marker {
+                start,
+                time,
+                name,
+                collapsed: options.split(',').any(|o| o == "collapsed=true"),
+                rest,
+            },
+        )
+    })
 }
 
 /// Drops the runner's 32-byte line header where there is one; it is known by its shape.
@@ -121,7 +180,18 @@ fn without_timestamp(line: &str) -> &str {
     let bytes = line.as_bytes();
     let shaped = bytes.len() >= 32
         && line.is_char_boundary(32)
-        && [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':'), (19, b'.'), (26, b'Z'), (27, b' ')].iter().all(|(at, byte)| bytes[*at] == *byte)
+        && [
+            (4, b'-'),
+            (7, b'-'),
+            (10, b'T'),
+            (13, b':'),
+            (16, b':'),
+            (19, b'.'),
+            (26, b'Z'),
+            (27, b' '),
+        ]
+        .iter()
+        .all(|(at, byte)| bytes[*at] == *byte)
         && matches!(bytes[30], b'O' | b'E')
         && matches!(bytes[31], b' ' | b'+');
     if shaped { &line[32..] } else { line }
@@ -134,29 +204,61 @@ mod tests {
     #[test]
     fn escapes_and_colours() {
         let parts = render(b"<b>\x1b[32;1mgo\x1b[0m & stop\n");
-        assert_eq!(parts, [Part::Line { number: 1, html: "&lt;b&gt;<span class=\"fg2 b\">go</span> &amp; stop".to_owned() }]);
+        assert_eq!(
+            parts,
+            [Part::Line {
+                number: 1,
+                html: "&lt;b&gt;<span class=\"fg2 b\">go</span> &amp; stop".to_owned()
+            }]
+        );
     }
 
     #[test]
     fn folds_sections() {
         let trace = "section_start:100:get[collapsed=true]\r\x1b[0KGetting\nx\nsection_end:103:get\r\x1b[0K\ny\n";
         let parts = render(trace.as_bytes());
-        assert_eq!(parts[0], Part::Open { name: "get".to_owned(), header: "Getting".to_owned(), number: 1, collapsed: true });
+        assert_eq!(
+            parts[0],
+            Part::Open {
+                name: "get".to_owned(),
+                header: "Getting".to_owned(),
+                number: 1,
+                collapsed: true
+            }
+        );
         assert_eq!(parts[2], Part::Close { seconds: Some(3) });
-        assert_eq!(parts[3], Part::Line { number: 4, html: "y".to_owned() });
+        assert_eq!(
+            parts[3],
+            Part::Line {
+                number: 4,
+                html: "y".to_owned()
+            }
+        );
     }
 
     #[test]
     fn closes_what_never_ends_and_ignores_foreign_ends() {
         let parts = render(b"section_end:1:zz\r\x1b[0K\nsection_start:1:a\r\x1b[0Ka\nsection_start:2:b\r\x1b[0Kb\nsection_end:5:a\r\x1b[0K");
-        let opens = parts.iter().filter(|p| matches!(p, Part::Open { .. })).count();
-        let closes = parts.iter().filter(|p| matches!(p, Part::Close { .. })).count();
+        let opens = parts
+            .iter()
+            .filter(|p| matches!(p, Part::Open { .. }))
+            .count();
+        let closes = parts
+            .iter()
+            .filter(|p| matches!(p, Part::Close { .. }))
+            .count();
         assert_eq!((opens, closes), (2, 2));
     }
 
     #[test]
     fn carriage_returns_overwrite() {
-        assert_eq!(render(b"10%\r20%\r30%\n"), [Part::Line { number: 1, html: "30%".to_owned() }]);
+        assert_eq!(
+            render(b"10%\r20%\r30%\n"),
+            [Part::Line {
+                number: 1,
+                html: "30%".to_owned()
+            }]
+        );
     }
 
     #[test]

@@ -14,6 +14,10 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { trace_bytes: 100 << 20, artifact_bytes: 100 << 20, push_bytes: 2 << 30 }
+        Self {
+            trace_bytes: 100 << 20,
+            artifact_bytes: 100 << 20,
+            push_bytes: 2 << 30,
+        }
     }
 }

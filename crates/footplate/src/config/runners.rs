@@ -16,6 +16,11 @@ pub struct Runners {
 
 impl Default for Runners {
     fn default() -> Self {
-        Self { hold_seconds: 10, unacknowledged_seconds: 120, silent_seconds: 600, canceling_seconds: 300 }
+        Self {
+            hold_seconds: 10,
+            unacknowledged_seconds: 120,
+            silent_seconds: 600,
+            canceling_seconds: 300,
+        }
     }
 }

@@ -1,0 +1,135 @@
+//! Predefined variables with GitLab's values (`pipeline-processing.md §19`), by the phase in which they exist.
+
+use super::facts::{CommitFacts, PipelineFacts, ProjectFacts, ServerFacts, UserFacts};
+use super::list::VariableList;
+use crate::rules::slug::slugify;
+
+const ZERO_SHA: &str = "0000000000000000000000000000000000000000";
+/// `CI_COMMIT_MESSAGE` is cut here, in bytes.
+const MESSAGE_LIMIT: usize = 100_000;
+/// A title longer than this makes the description the whole message.
+const TITLE_LIMIT: usize = 100;
+
+/// What does not depend on the pipeline: phase P, server and project.
+pub fn project(server: &ServerFacts, project: &ProjectFacts) -> VariableList {
+    let mut list = VariableList::default();
+    list.public("CI", "true");
+    list.public("GITLAB_CI", "true");
+    server_variables(server, &mut list);
+    project_variables(server, project, &mut list);
+    list
+}
+
+fn server_variables(server: &ServerFacts, list: &mut VariableList) {
+    let mut numbers = server.version.split(['.', '-']);
+    list.public("CI_SERVER_FQDN", server.authority());
+    list.public("CI_SERVER_URL", &server.url);
+    list.public("CI_SERVER_HOST", server.host());
+    list.public("CI_SERVER_PORT", server.port());
+    list.public("CI_SERVER_PROTOCOL", server.protocol());
+    list.public("CI_SERVER_SHELL_SSH_HOST", server.host());
+    list.public("CI_SERVER_SHELL_SSH_PORT", "22");
+    list.public("CI_SERVER_NAME", "GitLab");
+    list.public("CI_SERVER_VERSION", &server.version);
+    for part in ["CI_SERVER_VERSION_MAJOR", "CI_SERVER_VERSION_MINOR", "CI_SERVER_VERSION_PATCH"] {
+        list.public(part, numbers.next().unwrap_or("0"));
+    }
+    list.public("CI_SERVER_REVISION", &server.revision);
+    list.public("CI_API_V4_URL", &format!("{}/api/v4", server.url));
+    list.public("CI_API_GRAPHQL_URL", &format!("{}/api/graphql", server.url));
+    list.public("CI_TEMPLATE_REGISTRY_HOST", "registry.gitlab.com");
+    list.public("GITLAB_FEATURES", "");
+}
+
+fn project_variables(server: &ServerFacts, project: &ProjectFacts, list: &mut VariableList) {
+    let root = project.full_path.split('/').next().unwrap_or_default();
+    list.public("CI_PROJECT_ID", &project.id.to_string());
+    list.public("CI_PROJECT_NAME", &project.path);
+    list.public("CI_PROJECT_TITLE", &project.title);
+    list.public("CI_PROJECT_DESCRIPTION", &project.description);
+    list.public("CI_PROJECT_TOPICS", &project.topics.iter().take(20).map(|topic| topic.to_lowercase()).collect::<Vec<_>>().join(","));
+    list.public("CI_PROJECT_PATH", &project.full_path);
+    list.public("CI_PROJECT_PATH_SLUG", &slugify(&project.full_path));
+    list.public("CI_PROJECT_NAMESPACE", &project.namespace);
+    list.public("CI_PROJECT_NAMESPACE_SLUG", &slugify(&project.namespace));
+    list.public("CI_PROJECT_NAMESPACE_ID", &project.namespace_id.to_string());
+    list.public("CI_PROJECT_ROOT_NAMESPACE", root);
+    list.public("CI_PROJECT_URL", &format!("{}/{}", server.url, project.full_path));
+    list.public("CI_PROJECT_VISIBILITY", project.visibility.as_str());
+    list.public("CI_PROJECT_REPOSITORY_LANGUAGES", "");
+    list.public("CI_PROJECT_CLASSIFICATION_LABEL", "");
+    list.public("CI_DEFAULT_BRANCH", &project.default_branch);
+    list.public("CI_DEFAULT_BRANCH_SLUG", &slugify(&project.default_branch));
+    list.public("CI_CONFIG_PATH", &project.config_path);
+}
+
+/// What belongs to the pipeline and its commit: phase P, and phase L from `CI_PIPELINE_IID` on.
+pub fn pipeline(server: &ServerFacts, project: &ProjectFacts, pipeline: &PipelineFacts, commit: &CommitFacts) -> VariableList {
+    let mut list = VariableList::default();
+    if let Some(iid) = pipeline.iid {
+        list.public("CI_PIPELINE_IID", &iid.to_string());
+    }
+    list.public("CI_PIPELINE_SOURCE", pipeline.source.as_str());
+    list.public("CI_PIPELINE_CREATED_AT", &pipeline.created_at.iso_seconds());
+    if let Some(name) = &pipeline.name {
+        list.public("CI_PIPELINE_NAME", name);
+    }
+    if let Some((upstream_pipeline, upstream_project, upstream_job)) = pipeline.upstream {
+        list.public("CI_UPSTREAM_PIPELINE_ID", &upstream_pipeline.to_string());
+        list.public("CI_UPSTREAM_PROJECT_ID", &upstream_project.to_string());
+        list.public("CI_UPSTREAM_JOB_ID", &upstream_job.to_string());
+    }
+    commit_variables(pipeline, commit, &mut list);
+    let host = server.authority();
+    let full_ref = if pipeline.tag { format!("refs/tags/{}", pipeline.ref_name) } else { format!("refs/heads/{}", pipeline.ref_name) };
+    list.public("CI_CONFIG_REF_URI", &format!("{host}/{}//{}@{full_ref}", project.full_path, project.config_path));
+    list
+}
+
+fn commit_variables(pipeline: &PipelineFacts, commit: &CommitFacts, list: &mut VariableList) {
+    let before = if commit.before_sha.is_empty() { ZERO_SHA } else { &commit.before_sha };
+    let message = cut(&commit.message, MESSAGE_LIMIT);
+    let title = message.lines().next().unwrap_or_default();
+    let description = if title.chars().count() > TITLE_LIMIT {
+        message
+    } else {
+        message.split_once('\n').map_or("", |(_, rest)| rest.trim_start_matches('\n'))
+    };
+    list.public("CI_COMMIT_SHA", &commit.sha);
+    list.public("CI_COMMIT_SHORT_SHA", commit.sha.get(..8).unwrap_or(&commit.sha));
+    list.public("CI_COMMIT_BEFORE_SHA", before);
+    list.public("CI_COMMIT_REF_NAME", &pipeline.ref_name);
+    list.public("CI_COMMIT_REF_SLUG", &slugify(&pipeline.ref_name));
+    if pipeline.tag {
+        list.public("CI_COMMIT_TAG", &pipeline.ref_name);
+        list.public("CI_COMMIT_TAG_MESSAGE", commit.tag_message.as_deref().unwrap_or_default());
+    } else {
+        list.public("CI_COMMIT_BRANCH", &pipeline.ref_name);
+    }
+    list.public("CI_COMMIT_REF_PROTECTED", if pipeline.protected { "true" } else { "false" });
+    list.raw("CI_COMMIT_MESSAGE", message);
+    list.public("CI_COMMIT_MESSAGE_IS_TRUNCATED", if message.len() < commit.message.len() { "true" } else { "false" });
+    list.raw("CI_COMMIT_TITLE", title);
+    list.raw("CI_COMMIT_DESCRIPTION", description);
+    list.raw("CI_COMMIT_AUTHOR", &commit.author);
+    list.public("CI_COMMIT_TIMESTAMP", &commit.timestamp);
+}
+
+/// The user of the pipeline, or of the job where somebody played or retried it: phase L.
+pub fn user(user: &UserFacts) -> VariableList {
+    let mut list = VariableList::default();
+    list.public("GITLAB_USER_ID", &user.id.to_string());
+    list.public("GITLAB_USER_LOGIN", &user.login);
+    list.raw("GITLAB_USER_NAME", &user.name);
+    list.public("GITLAB_USER_EMAIL", &user.email);
+    list
+}
+
+/// The longest beginning of at most `limit` bytes that ends at a character.
+fn cut(text: &str, limit: usize) -> &str {
+    let mut end = text.len().min(limit);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}

@@ -1,0 +1,54 @@
+//! Variables of single jobs: given when played, or from a dotenv report.
+
+use footplate_model::{GivenVariable, JobId};
+
+use crate::{Keys, Result, Tx, sql};
+
+/// Replaces the manual (`dotenv` false) or dotenv variables of a job.
+pub async fn replace(
+    tx: &mut Tx<'_>,
+    keys: &Keys,
+    job: JobId,
+    dotenv: bool,
+    variables: &[GivenVariable],
+) -> Result<()> {
+    tx.query(sql!(
+        "DELETE FROM job_variables WHERE job_id = $1 AND dotenv = $2"
+    ))
+    .bind(job)
+    .bind(dotenv)
+    .execute()
+    .await?;
+    for variable in variables {
+        tx.query(sql!(
+            "INSERT INTO job_variables (job_id, key, value, dotenv, variable_type, raw) VALUES ($1, $2, $3, $4, $5, $6) \
+             ON CONFLICT (job_id, dotenv, key) DO UPDATE SET value = excluded.value"
+        ))
+        .bind(job)
+        .bind(&variable.key)
+        .bind(keys.encrypt(&variable.value)?)
+        .bind(dotenv)
+        .bind(variable.variable_type)
+        .bind(variable.raw)
+        .execute()
+        .await?;
+    }
+    Ok(())
+}
+
+/// The manual or dotenv variables of a job, in the order in which they came.
+pub async fn list(
+    tx: &mut Tx<'_>,
+    keys: &Keys,
+    job: JobId,
+    dotenv: bool,
+) -> Result<Vec<GivenVariable>> {
+    tx.query(sql!("SELECT key, value, variable_type, raw FROM job_variables WHERE job_id = $1 AND dotenv = $2 ORDER BY id"))
+        .bind(job)
+        .bind(dotenv)
+        .all(|row| {
+            let sealed: Vec<u8> = row.get(1)?;
+            Ok(GivenVariable { key: row.get(0)?, value: keys.decrypt(&sealed)?, variable_type: row.get(2)?, raw: row.get(3)? })
+        })
+        .await
+}

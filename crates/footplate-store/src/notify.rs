@@ -1,0 +1,82 @@
+//! Wake-ups after commits. They are hints: whoever waits registers first and then looks at the rows again.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use footplate_model::{JobId, PipelineId};
+use tokio::sync::watch;
+
+/// What somebody may wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Topic {
+    /// Jobs were offered to runners.
+    Queue,
+    /// Background work was written down.
+    Tasks,
+    /// A pipeline or one of its jobs changed.
+    Pipeline(PipelineId),
+    /// A job or its trace changed.
+    Job(JobId),
+}
+
+/// Who waits for what, in this process.
+#[derive(Debug, Clone, Default)]
+pub struct Hub {
+    topics: Arc<Mutex<HashMap<Topic, watch::Sender<u64>>>>,
+}
+
+/// A place in the queue for one topic; counts from the moment it was made.
+#[derive(Debug)]
+pub struct Subscription(watch::Receiver<u64>);
+
+impl Subscription {
+    /// Waits until the topic is woken; at once when that happened since the last call.
+    pub async fn woken(&mut self) {
+        // The hub keeps a topic's sender while it has receivers, so an error cannot come first.
+        let _ = self.0.changed().await;
+    }
+}
+
+impl Hub {
+    /// Registers for a topic. Look at the rows after this, then wait.
+    pub fn subscribe(&self, topic: Topic) -> Subscription {
+        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        Subscription(
+            topics
+                .entry(topic)
+                .or_insert_with(|| watch::Sender::new(0))
+                .subscribe(),
+        )
+    }
+
+    /// Wakes everybody who waits for the topic.
+    pub fn wake(&self, topic: Topic) {
+        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(sender) = topics.get(&topic) else {
+            return;
+        };
+        if sender.receiver_count() == 0 {
+            topics.remove(&topic);
+        } else {
+            sender.send_modify(|count| *count = count.wrapping_add(1));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_wake_between_register_and_wait_is_not_lost() {
+        let hub = Hub::default();
+        let mut waiting = hub.subscribe(Topic::Queue);
+        hub.wake(Topic::Queue);
+        waiting.woken().await;
+        drop(waiting);
+        hub.wake(Topic::Queue);
+        assert!(hub.topics.lock().unwrap().is_empty());
+    }
+}

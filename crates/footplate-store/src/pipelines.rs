@@ -1,0 +1,495 @@
+//! Pipelines and the facts that are kept with them.
+
+use footplate_model::{
+    JobId, Pipeline, PipelineId, PipelineSource, ProjectId, Status, Timestamp, UserId,
+};
+
+use crate::{Result, Row, Tx, sql};
+
+macro_rules! columns {
+    () => {
+        "id, iid, project_id, ref, tag, sha, before_sha, source, user_id, status, protected, name, yaml_errors, failure_reason, on_job_failure, on_new_commit, \
+         source_job_id, parent_id, depth, auto_canceled_by, committed_at, created_at, updated_at, started_at, finished_at, duration, lock_version"
+    };
+}
+
+fn read(row: &Row<'_>) -> Result<Pipeline> {
+    let mut c = row.columns();
+    Ok(Pipeline {
+        id: c.next()?,
+        iid: c.next()?,
+        project_id: c.next()?,
+        ref_name: c.next()?,
+        tag: c.next()?,
+        sha: c.next()?,
+        before_sha: c.next()?,
+        source: c.next()?,
+        user_id: c.next()?,
+        status: c.next()?,
+        protected: c.next()?,
+        name: c.next()?,
+        yaml_errors: c.next()?,
+        failure_reason: c.next()?,
+        on_job_failure: c.next()?,
+        on_new_commit: c.next()?,
+        source_job_id: c.next()?,
+        parent_id: c.next()?,
+        depth: c.next()?,
+        auto_canceled_by: c.next()?,
+        committed_at: c.next()?,
+        created_at: c.next()?,
+        updated_at: c.next()?,
+        started_at: c.next()?,
+        finished_at: c.next()?,
+        duration: c.next()?,
+        lock_version: c.next()?,
+    })
+}
+
+/// Inserts a pipeline; id and lock version are not looked at. `push_key` names the ref update of a push, so that a push makes
+/// no second pipeline: [`crate::Error::Taken`] then.
+pub async fn insert(tx: &mut Tx<'_>, new: &Pipeline, push_key: Option<&str>) -> Result<Pipeline> {
+    tx.query(sql!(concat!(
+        "INSERT INTO pipelines (iid, project_id, ref, tag, sha, before_sha, source, user_id, status, protected, name, yaml_errors, failure_reason, \
+         on_job_failure, on_new_commit, source_job_id, parent_id, depth, committed_at, created_at, updated_at, finished_at, push_intent_key) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $20, $21, $22) RETURNING ",
+        columns!()
+    )))
+    .bind(new.iid)
+    .bind(new.project_id)
+    .bind(&new.ref_name)
+    .bind(new.tag)
+    .bind(&new.sha)
+    .bind(&new.before_sha)
+    .bind(new.source)
+    .bind(new.user_id)
+    .bind(new.status)
+    .bind(new.protected)
+    .bind(&new.name)
+    .bind(&new.yaml_errors)
+    .bind(new.failure_reason)
+    .bind(new.on_job_failure)
+    .bind(new.on_new_commit)
+    .bind(new.source_job_id)
+    .bind(new.parent_id)
+    .bind(new.depth)
+    .bind(new.committed_at)
+    .bind(new.created_at)
+    .bind(new.finished_at)
+    .bind(push_key)
+    .one("pipeline", read)
+    .await
+}
+
+/// Locks the pipeline by writing it (DESIGN §4), and gives it back.
+pub async fn lock(tx: &mut Tx<'_>, id: PipelineId) -> Result<Option<Pipeline>> {
+    tx.query(sql!(concat!(
+        "UPDATE pipelines SET lock_version = lock_version + 1 WHERE id = $1 RETURNING ",
+        columns!()
+    )))
+    .bind(id)
+    .optional(read)
+    .await
+}
+
+/// The pipeline with this id.
+pub async fn find(tx: &mut Tx<'_>, id: PipelineId) -> Result<Option<Pipeline>> {
+    tx.query(sql!(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM pipelines WHERE id = $1"
+    )))
+    .bind(id)
+    .optional(read)
+    .await
+}
+
+/// The pipeline that a push's ref update made.
+pub async fn find_by_push_key(tx: &mut Tx<'_>, key: &str) -> Result<Option<Pipeline>> {
+    tx.query(sql!(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM pipelines WHERE push_intent_key = $1"
+    )))
+    .bind(key)
+    .optional(read)
+    .await
+}
+
+/// Several pipelines; `ids` is a JSON list.
+pub async fn list_by_ids(tx: &mut Tx<'_>, ids: &str) -> Result<Vec<Pipeline>> {
+    tx.query(sql!(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM pipelines WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each($1))"
+    )))
+    .bind(ids)
+    .all(read)
+    .await
+}
+
+/// Pipelines that were started by a job of this one.
+pub async fn list_downstream(tx: &mut Tx<'_>, id: PipelineId) -> Result<Vec<Pipeline>> {
+    tx.query(sql!(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM pipelines WHERE source_job_id IN (SELECT id FROM jobs WHERE pipeline_id = $1 AND kind = 'bridge') ORDER BY id"
+    )))
+    .bind(id)
+    .all(read)
+    .await
+}
+
+/// The newest pipeline of a ref (and commit, when given) with an ordinary source.
+pub async fn find_latest(
+    tx: &mut Tx<'_>,
+    project: ProjectId,
+    ref_name: &str,
+    sha: Option<&str>,
+) -> Result<Option<Pipeline>> {
+    tx.query(sql!(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM pipelines WHERE project_id = $1 AND ref = $2 AND (CAST($3 AS TEXT) IS NULL OR sha = $3) AND source <> 'parent_pipeline' ORDER BY id DESC LIMIT 1"
+    )))
+    .bind(project)
+    .bind(ref_name)
+    .bind(sha)
+    .optional(read)
+    .await
+}
+
+/// The newest pipeline of a commit on any ref.
+pub async fn find_latest_of_commit(
+    tx: &mut Tx<'_>,
+    project: ProjectId,
+    sha: &str,
+) -> Result<Option<Pipeline>> {
+    tx.query(sql!(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM pipelines WHERE project_id = $1 AND sha = $2 AND source <> 'parent_pipeline' ORDER BY id DESC LIMIT 1"
+    )))
+    .bind(project)
+    .bind(sha)
+    .optional(read)
+    .await
+}
+
+/// The newest successful pipelines of a ref, newest first.
+pub async fn list_successful(
+    tx: &mut Tx<'_>,
+    project: ProjectId,
+    ref_name: &str,
+    limit: i64,
+) -> Result<Vec<Pipeline>> {
+    tx.query(sql!(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM pipelines WHERE project_id = $1 AND ref = $2 AND status = 'success' AND source <> 'parent_pipeline' ORDER BY id DESC LIMIT $3"
+    )))
+    .bind(project)
+    .bind(ref_name)
+    .bind(limit)
+    .all(read)
+    .await
+}
+
+/// What a pipeline list is narrowed to; absent = not at all (`rest-api.md §7.2`).
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Statuses as a JSON list.
+    pub statuses: Option<String>,
+    /// Exact ref.
+    pub ref_name: Option<String>,
+    /// Full SHA.
+    pub sha: Option<String>,
+    /// With or without configuration errors.
+    pub yaml_errors: Option<bool>,
+    /// Who made it.
+    pub user: Option<UserId>,
+    /// Exact name.
+    pub name: Option<String>,
+    /// Source; without one child pipelines are hidden.
+    pub source: Option<PipelineSource>,
+    /// Bounds, inclusive.
+    pub updated_after: Option<Timestamp>,
+    /// Bounds, inclusive.
+    pub updated_before: Option<Timestamp>,
+    /// Bounds, inclusive.
+    pub created_after: Option<Timestamp>,
+    /// Bounds, inclusive.
+    pub created_before: Option<Timestamp>,
+    /// Only the newest per ref: `Some(true)` tags, `Some(false)` branches.
+    pub newest_of_tags: Option<bool>,
+}
+
+macro_rules! filter {
+    () => {
+        " FROM pipelines p WHERE project_id = $1 AND (CAST($2 AS TEXT) IS NULL OR status IN (SELECT value FROM json_each($2))) \
+         AND (CAST($3 AS TEXT) IS NULL OR ref = $3) AND (CAST($4 AS TEXT) IS NULL OR sha = $4) \
+         AND (CAST($5 AS BIGINT) IS NULL OR (yaml_errors IS NOT NULL AND $5 = 1) OR (yaml_errors IS NULL AND $5 = 0)) \
+         AND (CAST($6 AS BIGINT) IS NULL OR user_id = $6) AND (CAST($7 AS TEXT) IS NULL OR name = $7) \
+         AND ((CAST($8 AS TEXT) IS NULL AND source <> 'parent_pipeline') OR source = $8) \
+         AND updated_at >= $9 AND updated_at <= $10 AND created_at >= $11 AND created_at <= $12 \
+         AND (CAST($13 AS BIGINT) IS NULL OR id IN (SELECT MAX(id) FROM pipelines q WHERE q.project_id = $1 AND q.source <> 'parent_pipeline' \
+              AND ((q.tag = TRUE AND $13 = 1) OR (q.tag = FALSE AND $13 = 0)) GROUP BY q.ref))"
+    };
+}
+
+fn bind_filter<'t, 'a>(
+    query: crate::Query<'t, 'a>,
+    project: ProjectId,
+    filter: &Filter,
+) -> crate::Query<'t, 'a> {
+    let first = Timestamp::from_micros(0);
+    let last = Timestamp::from_seconds(250_000_000_000);
+    query
+        .bind(project)
+        .bind(&filter.statuses)
+        .bind(&filter.ref_name)
+        .bind(&filter.sha)
+        .bind(filter.yaml_errors.map(i64::from))
+        .bind(filter.user)
+        .bind(&filter.name)
+        .bind(filter.source)
+        .bind(filter.updated_after.unwrap_or(first))
+        .bind(filter.updated_before.unwrap_or(last))
+        .bind(filter.created_after.unwrap_or(first))
+        .bind(filter.created_before.unwrap_or(last))
+        .bind(filter.newest_of_tags.map(i64::from))
+}
+
+/// How a pipeline list is ordered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// By id.
+    Id,
+    /// By status, then id.
+    Status,
+    /// By ref, then id.
+    Ref,
+    /// By last change, then id.
+    UpdatedAt,
+    /// By user, then id.
+    UserId,
+}
+
+/// A page of a project's pipelines.
+pub async fn list(
+    tx: &mut Tx<'_>,
+    project: ProjectId,
+    filter: &Filter,
+    order: Order,
+    ascending: bool,
+    limit: i64,
+    offset: i64,
+) -> Result<Vec<Pipeline>> {
+    let query = match (order, ascending) {
+        (Order::Id, false) => tx.query(sql!(concat!(
+            "SELECT ",
+            columns!(),
+            filter!(),
+            " ORDER BY id DESC LIMIT $14 OFFSET $15"
+        ))),
+        (Order::Id, true) => tx.query(sql!(concat!(
+            "SELECT ",
+            columns!(),
+            filter!(),
+            " ORDER BY id LIMIT $14 OFFSET $15"
+        ))),
+        (Order::Status, false) => tx.query(sql!(concat!(
+            "SELECT ",
+            columns!(),
+            filter!(),
+            " ORDER BY status DESC, id DESC LIMIT $14 OFFSET $15"
+        ))),
+        (Order::Status, true) => tx.query(sql!(concat!(
+            "SELECT ",
+            columns!(),
+            filter!(),
+            " ORDER BY status, id LIMIT $14 OFFSET $15"
+        ))),
+        (Order::Ref, false) => tx.query(sql!(concat!(
+            "SELECT ",
+            columns!(),
+            filter!(),
+            " ORDER BY ref DESC, id DESC LIMIT $14 OFFSET $15"
+        ))),
+        (Order::Ref, true) => tx.query(sql!(concat!(
+            "SELECT ",
+            columns!(),
+            filter!(),
+            " ORDER BY ref, id LIMIT $14 OFFSET $15"
+        ))),
+        (Order::UpdatedAt, false) => tx.query(sql!(concat!(
+            "SELECT ",
+            columns!(),
+            filter!(),
+            " ORDER BY updated_at DESC, id DESC LIMIT $14 OFFSET $15"
+        ))),
+        (Order::UpdatedAt, true) => tx.query(sql!(concat!(
+            "SELECT ",
+            columns!(),
+            filter!(),
+            " ORDER BY updated_at, id LIMIT $14 OFFSET $15"
+        ))),
+        (Order::UserId, false) => tx.query(sql!(concat!(
+            "SELECT ",
+            columns!(),
+            filter!(),
+            " ORDER BY user_id DESC, id DESC LIMIT $14 OFFSET $15"
+        ))),
+        (Order::UserId, true) => tx.query(sql!(concat!(
+            "SELECT ",
+            columns!(),
+            filter!(),
+            " ORDER BY user_id, id LIMIT $14 OFFSET $15"
+        ))),
+    };
+    bind_filter(query, project, filter)
+        .bind(limit)
+        .bind(offset)
+        .all(read)
+        .await
+}
+
+/// How many pipelines the filter finds, counted up to 10,001.
+pub async fn count(tx: &mut Tx<'_>, project: ProjectId, filter: &Filter) -> Result<i64> {
+    let query = tx.query(sql!(concat!(
+        "SELECT COUNT(*) FROM (SELECT 1",
+        filter!(),
+        " LIMIT 10001) AS counted"
+    )));
+    bind_filter(query, project, filter)
+        .one("count", |row| row.get(0))
+        .await
+}
+
+/// Writes what the engine decides about a pipeline.
+#[derive(Debug, Clone)]
+pub struct Movement {
+    /// Status.
+    pub status: Status,
+    /// First time running.
+    pub started_at: Option<Timestamp>,
+    /// End.
+    pub finished_at: Option<Timestamp>,
+    /// Seconds.
+    pub duration: Option<i64>,
+}
+
+/// Writes a pipeline's movement.
+pub async fn set_movement(
+    tx: &mut Tx<'_>,
+    id: PipelineId,
+    to: &Movement,
+    now: Timestamp,
+) -> Result<()> {
+    tx.query(sql!("UPDATE pipelines SET status = $2, started_at = $3, finished_at = $4, duration = $5, updated_at = $6 WHERE id = $1"))
+        .bind(id)
+        .bind(to.status)
+        .bind(to.started_at)
+        .bind(to.finished_at)
+        .bind(to.duration)
+        .bind(now)
+        .execute()
+        .await?;
+    Ok(())
+}
+
+/// Sets the name.
+pub async fn set_name(tx: &mut Tx<'_>, id: PipelineId, name: &str, now: Timestamp) -> Result<()> {
+    tx.query(sql!(
+        "UPDATE pipelines SET name = $2, updated_at = $3 WHERE id = $1"
+    ))
+    .bind(id)
+    .bind(name)
+    .bind(now)
+    .execute()
+    .await?;
+    Ok(())
+}
+
+/// Alive pipelines that nothing has touched since `before`: the tick processes them again.
+pub async fn list_stale(tx: &mut Tx<'_>, before: Timestamp, limit: i64) -> Result<Vec<PipelineId>> {
+    tx.query(sql!(
+        "SELECT id FROM pipelines WHERE status IN ('created', 'waiting_for_resource', 'preparing', 'waiting_for_callback', 'pending', 'running', 'canceling', 'scheduled') \
+         AND updated_at <= $1 ORDER BY updated_at LIMIT $2"
+    ))
+    .bind(before)
+    .bind(limit)
+    .all(|row| row.get(0))
+    .await
+}
+
+/// Deletes a pipeline with its jobs.
+pub async fn delete(tx: &mut Tx<'_>, id: PipelineId) -> Result<()> {
+    tx.query(sql!("DELETE FROM pipeline_facts WHERE pipeline_id = $1"))
+        .bind(id)
+        .execute()
+        .await?;
+    tx.query(sql!("DELETE FROM jobs WHERE pipeline_id = $1"))
+        .bind(id)
+        .execute()
+        .await?;
+    tx.query(sql!("DELETE FROM job_definitions WHERE pipeline_id = $1"))
+        .bind(id)
+        .execute()
+        .await?;
+    tx.query(sql!("DELETE FROM pipelines WHERE id = $1"))
+        .bind(id)
+        .execute()
+        .await?;
+    Ok(())
+}
+
+/// Variables given at creation (sealed JSON) and the why of every job.
+pub async fn insert_facts(
+    tx: &mut Tx<'_>,
+    id: PipelineId,
+    variables: Vec<u8>,
+    why: &str,
+) -> Result<()> {
+    tx.query(sql!(
+        "INSERT INTO pipeline_facts (pipeline_id, variables, why) VALUES ($1, $2, $3)"
+    ))
+    .bind(id)
+    .bind(variables)
+    .bind(why)
+    .execute()
+    .await?;
+    Ok(())
+}
+
+/// The sealed variables given at creation.
+pub async fn find_variables(tx: &mut Tx<'_>, id: PipelineId) -> Result<Option<Vec<u8>>> {
+    tx.query(sql!(
+        "SELECT variables FROM pipeline_facts WHERE pipeline_id = $1"
+    ))
+    .bind(id)
+    .optional(|row| row.get(0))
+    .await
+}
+
+/// The why of every job, as JSON.
+pub async fn find_why(tx: &mut Tx<'_>, id: PipelineId) -> Result<Option<String>> {
+    tx.query(sql!(
+        "SELECT why FROM pipeline_facts WHERE pipeline_id = $1"
+    ))
+    .bind(id)
+    .optional(|row| row.get(0))
+    .await
+}
+
+/// The bridge's downstream pipeline, if it was made.
+pub async fn find_by_source_job(tx: &mut Tx<'_>, job: JobId) -> Result<Option<Pipeline>> {
+    tx.query(sql!(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM pipelines WHERE source_job_id = $1 ORDER BY id DESC LIMIT 1"
+    )))
+    .bind(job)
+    .optional(read)
+    .await
+}

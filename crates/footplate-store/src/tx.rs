@@ -1,0 +1,180 @@
+//! One transaction and its statements, as enums over the engines, so that store functions are plain.
+
+use crate::{
+    error::{Error, Result},
+    notify::Topic,
+    value::{Row, Value},
+};
+
+/// One SQL text for both engines, or one for each. Written only by the macro [`sql!`](crate::sql).
+#[derive(Debug, Clone, Copy)]
+pub struct Sql {
+    /// For SQLite.
+    pub sqlite: &'static str,
+    /// For PostgreSQL.
+    pub postgres: &'static str,
+}
+
+/// A statement: `sql!("…")` for both engines, `sql!(sqlite "…", postgres "…")` where they must differ.
+#[macro_export]
+macro_rules! sql {
+    ($text:expr) => {
+        $crate::Sql {
+            sqlite: $text,
+            postgres: $text,
+        }
+    };
+    (sqlite $sqlite:literal, postgres $postgres:literal) => {
+        $crate::Sql {
+            sqlite: $sqlite,
+            postgres: $postgres,
+        }
+    };
+}
+
+/// A transaction. Store functions take it; only the seam makes one.
+pub struct Tx<'a> {
+    pub(crate) engine: Engine<'a>,
+    pub(crate) wakes: Vec<Topic>,
+    /// A statement failed in a way that makes the whole transaction worth another try.
+    pub(crate) transient: Option<String>,
+}
+
+pub(crate) enum Engine<'a> {
+    Sqlite(&'a rusqlite::Connection),
+    Postgres(deadpool_postgres::Transaction<'a>),
+}
+
+impl<'a> Tx<'a> {
+    pub(crate) fn new(engine: Engine<'a>) -> Self {
+        Self {
+            engine,
+            wakes: Vec::new(),
+            transient: None,
+        }
+    }
+
+    /// Begins a statement.
+    pub fn query<'t>(&'t mut self, sql: Sql) -> Query<'t, 'a> {
+        Query {
+            tx: self,
+            sql,
+            binds: Vec::new(),
+        }
+    }
+
+    /// Wakes those who wait for the topic, after the commit is durable.
+    pub fn wake(&mut self, topic: Topic) {
+        if !self.wakes.contains(&topic) {
+            self.wakes.push(topic);
+        }
+    }
+}
+
+/// A statement with its bound values.
+pub struct Query<'t, 'a> {
+    tx: &'t mut Tx<'a>,
+    sql: Sql,
+    binds: Vec<Value>,
+}
+
+impl Query<'_, '_> {
+    /// Binds the next parameter, `$1` first.
+    #[must_use]
+    pub fn bind(mut self, value: impl Into<Value>) -> Self {
+        self.binds.push(value.into());
+        self
+    }
+
+    /// Runs it; the number of rows it changed.
+    ///
+    /// # Errors
+    /// Those of the engine.
+    pub async fn execute(self) -> Result<u64> {
+        let result = run_execute(&self.tx.engine, self.sql, &self.binds).await;
+        self.tx.note(result)
+    }
+
+    /// All rows.
+    ///
+    /// # Errors
+    /// Those of the engine and of `read`.
+    pub async fn all<T>(self, read: impl FnMut(&Row<'_>) -> Result<T>) -> Result<Vec<T>> {
+        let result = run_query(&self.tx.engine, self.sql, &self.binds, read).await;
+        self.tx.note(result)
+    }
+
+    /// The first row, if there is one.
+    ///
+    /// # Errors
+    /// Those of the engine and of `read`.
+    pub async fn optional<T>(self, read: impl FnMut(&Row<'_>) -> Result<T>) -> Result<Option<T>> {
+        Ok(self.all(read).await?.into_iter().next())
+    }
+
+    /// The first row, which must be there; `what` names it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], those of the engine and of `read`.
+    pub async fn one<T>(
+        self,
+        what: &'static str,
+        read: impl FnMut(&Row<'_>) -> Result<T>,
+    ) -> Result<T> {
+        self.optional(read).await?.ok_or(Error::NotFound(what))
+    }
+}
+
+impl Tx<'_> {
+    fn note<T>(&mut self, result: Result<T>) -> Result<T> {
+        if let Err(error) = &result
+            && error.is_transient()
+        {
+            self.transient = Some(error.to_string());
+        }
+        result
+    }
+}
+
+async fn run_execute(engine: &Engine<'_>, sql: Sql, binds: &[Value]) -> Result<u64> {
+    match engine {
+        Engine::Sqlite(connection) => {
+            let mut statement = connection.prepare_cached(sql.sqlite)?;
+            Ok(statement.execute(rusqlite::params_from_iter(binds))? as u64)
+        }
+        Engine::Postgres(transaction) => {
+            let statement = transaction.prepare_cached(sql.postgres).await?;
+            Ok(transaction.execute_raw(&statement, binds).await?)
+        }
+    }
+}
+
+async fn run_query<T>(
+    engine: &Engine<'_>,
+    sql: Sql,
+    binds: &[Value],
+    mut read: impl FnMut(&Row<'_>) -> Result<T>,
+) -> Result<Vec<T>> {
+    match engine {
+        Engine::Sqlite(connection) => {
+            let mut statement = connection.prepare_cached(sql.sqlite)?;
+            let mut rows = statement.query(rusqlite::params_from_iter(binds))?;
+            let mut all = Vec::new();
+            while let Some(row) = rows.next()? {
+                all.push(read(&Row::Sqlite(row))?);
+            }
+            Ok(all)
+        }
+        Engine::Postgres(transaction) => {
+            let statement = transaction.prepare_cached(sql.postgres).await?;
+            let binds: Vec<&(dyn tokio_postgres::types::ToSql + Sync)> =
+                binds.iter().map(|value| value as _).collect();
+            transaction
+                .query(&statement, &binds)
+                .await?
+                .iter()
+                .map(|row| read(&Row::Postgres(row)))
+                .collect()
+        }
+    }
+}
