@@ -34,6 +34,9 @@ pub enum Error {
         /// The whole text of `message`.
         message: String,
     },
+    /// A unique key is taken. Use cases turn it into GitLab's words; elsewhere it is a 409.
+    #[error("taken: {0}")]
+    Conflict(String),
     /// Ours: a database, disk or git failure. Logged where it is answered; the client sees 500.
     #[error("internal: {0}")]
     Internal(String),
@@ -99,6 +102,26 @@ impl Error {
         Self::Refused {
             status,
             message: message.into(),
+        }
+    }
+}
+
+impl From<footplate_store::Error> for Error {
+    fn from(error: footplate_store::Error) -> Self {
+        use footplate_store::Error as Store;
+        match error {
+            Store::Full(_) | Store::ReadOnly(_) | Store::Busy(_) => {
+                tracing::error!(%error, "the database refused a transaction");
+                Self::refused(503, "503 Service Unavailable")
+            }
+            Store::Taken(key) => Self::Conflict(key),
+            Store::NotFound(_)
+            | Store::NewerSchema { .. }
+            | Store::Column { .. }
+            | Store::Secret(_)
+            | Store::Engine(_)
+            | Store::Panicked
+            | Store::Closed => Self::internal(error),
         }
     }
 }

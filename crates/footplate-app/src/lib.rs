@@ -4,8 +4,17 @@
 //! ([`ProjectAccess`]) where it needs one, decides by pure code, and does what was decided in one transaction. What
 //! reaches beyond one pipeline becomes a task. It knows nothing of HTTP and nothing of JSON shapes.
 
+mod access;
+mod actor;
+mod app;
+mod authenticate;
 mod error;
 pub mod rules;
 pub mod secrets;
+pub mod variables;
 
+pub use access::{GroupAccess, ProjectAccess, ProjectRef, Proves, can, ref_locked, ref_protected};
+pub use actor::{Actor, JobActor, UserActor};
+pub use app::{App, Settings};
+pub use authenticate::Credential;
 pub use error::{Error, Result, Unauthorized};

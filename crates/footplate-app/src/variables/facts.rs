@@ -16,28 +16,44 @@ pub struct ServerFacts {
 impl ServerFacts {
     /// `http` or `https`.
     pub fn protocol(&self) -> &str {
-        self.url.split_once("://").map_or("http", |(scheme, _)| scheme)
+        self.url
+            .split_once("://")
+            .map_or("http", |(scheme, _)| scheme)
     }
 
     /// Host with its port where one is written.
     pub fn authority(&self) -> &str {
-        let rest = self.url.split_once("://").map_or(self.url.as_str(), |(_, rest)| rest);
-        rest.split_once('/').map_or(rest, |(authority, _)| authority)
+        let rest = self
+            .url
+            .split_once("://")
+            .map_or(self.url.as_str(), |(_, rest)| rest);
+        rest.split_once('/')
+            .map_or(rest, |(authority, _)| authority)
     }
 
     /// Host alone.
     pub fn host(&self) -> &str {
         let authority = self.authority();
         if authority.starts_with('[') {
-            return authority.split_once(']').map_or(authority, |(host, _)| &authority[..=host.len()]);
+            return authority
+                .split_once(']')
+                .map_or(authority, |(host, _)| &authority[..=host.len()]);
         }
-        authority.split_once(':').map_or(authority, |(host, _)| host)
+        authority
+            .split_once(':')
+            .map_or(authority, |(host, _)| host)
     }
 
     /// The port, the scheme's default where none is written.
     pub fn port(&self) -> &str {
-        let default = if self.protocol() == "https" { "443" } else { "80" };
-        self.authority()[self.host().len()..].strip_prefix(':').unwrap_or(default)
+        let default = if self.protocol() == "https" {
+            "443"
+        } else {
+            "80"
+        };
+        self.authority()[self.host().len()..]
+            .strip_prefix(':')
+            .unwrap_or(default)
     }
 }
 
@@ -124,15 +140,40 @@ mod tests {
     use super::ServerFacts;
 
     fn parts(url: &str) -> (String, String, String, String) {
-        let server = ServerFacts { url: url.to_owned(), version: String::new(), revision: String::new() };
-        (server.protocol().into(), server.authority().into(), server.host().into(), server.port().into())
+        let server = ServerFacts {
+            url: url.to_owned(),
+            version: String::new(),
+            revision: String::new(),
+        };
+        (
+            server.protocol().into(),
+            server.authority().into(),
+            server.host().into(),
+            server.port().into(),
+        )
     }
 
     #[test]
     fn takes_a_url_apart() {
-        let own = |a: [&str; 4]| (a[0].to_owned(), a[1].to_owned(), a[2].to_owned(), a[3].to_owned());
-        assert_eq!(parts("http://127.0.0.1:8080"), own(["http", "127.0.0.1:8080", "127.0.0.1", "8080"]));
-        assert_eq!(parts("https://ci.example.com/gitlab"), own(["https", "ci.example.com", "ci.example.com", "443"]));
-        assert_eq!(parts("http://[::1]:80/x"), own(["http", "[::1]:80", "[::1]", "80"]));
+        let own = |a: [&str; 4]| {
+            (
+                a[0].to_owned(),
+                a[1].to_owned(),
+                a[2].to_owned(),
+                a[3].to_owned(),
+            )
+        };
+        assert_eq!(
+            parts("http://127.0.0.1:8080"),
+            own(["http", "127.0.0.1:8080", "127.0.0.1", "8080"])
+        );
+        assert_eq!(
+            parts("https://ci.example.com/gitlab"),
+            own(["https", "ci.example.com", "ci.example.com", "443"])
+        );
+        assert_eq!(
+            parts("http://[::1]:80/x"),
+            own(["http", "[::1]:80", "[::1]", "80"])
+        );
     }
 }

@@ -31,7 +31,11 @@ fn server_variables(server: &ServerFacts, list: &mut VariableList) {
     list.public("CI_SERVER_SHELL_SSH_PORT", "22");
     list.public("CI_SERVER_NAME", "GitLab");
     list.public("CI_SERVER_VERSION", &server.version);
-    for part in ["CI_SERVER_VERSION_MAJOR", "CI_SERVER_VERSION_MINOR", "CI_SERVER_VERSION_PATCH"] {
+    for part in [
+        "CI_SERVER_VERSION_MAJOR",
+        "CI_SERVER_VERSION_MINOR",
+        "CI_SERVER_VERSION_PATCH",
+    ] {
         list.public(part, numbers.next().unwrap_or("0"));
     }
     list.public("CI_SERVER_REVISION", &server.revision);
@@ -47,14 +51,26 @@ fn project_variables(server: &ServerFacts, project: &ProjectFacts, list: &mut Va
     list.public("CI_PROJECT_NAME", &project.path);
     list.public("CI_PROJECT_TITLE", &project.title);
     list.public("CI_PROJECT_DESCRIPTION", &project.description);
-    list.public("CI_PROJECT_TOPICS", &project.topics.iter().take(20).map(|topic| topic.to_lowercase()).collect::<Vec<_>>().join(","));
+    list.public(
+        "CI_PROJECT_TOPICS",
+        &project
+            .topics
+            .iter()
+            .take(20)
+            .map(|topic| topic.to_lowercase())
+            .collect::<Vec<_>>()
+            .join(","),
+    );
     list.public("CI_PROJECT_PATH", &project.full_path);
     list.public("CI_PROJECT_PATH_SLUG", &slugify(&project.full_path));
     list.public("CI_PROJECT_NAMESPACE", &project.namespace);
     list.public("CI_PROJECT_NAMESPACE_SLUG", &slugify(&project.namespace));
     list.public("CI_PROJECT_NAMESPACE_ID", &project.namespace_id.to_string());
     list.public("CI_PROJECT_ROOT_NAMESPACE", root);
-    list.public("CI_PROJECT_URL", &format!("{}/{}", server.url, project.full_path));
+    list.public(
+        "CI_PROJECT_URL",
+        &format!("{}/{}", server.url, project.full_path),
+    );
     list.public("CI_PROJECT_VISIBILITY", project.visibility.as_str());
     list.public("CI_PROJECT_REPOSITORY_LANGUAGES", "");
     list.public("CI_PROJECT_CLASSIFICATION_LABEL", "");
@@ -64,7 +80,12 @@ fn project_variables(server: &ServerFacts, project: &ProjectFacts, list: &mut Va
 }
 
 /// What belongs to the pipeline and its commit: phase P, and phase L from `CI_PIPELINE_IID` on.
-pub fn pipeline(server: &ServerFacts, project: &ProjectFacts, pipeline: &PipelineFacts, commit: &CommitFacts) -> VariableList {
+pub fn pipeline(
+    server: &ServerFacts,
+    project: &ProjectFacts,
+    pipeline: &PipelineFacts,
+    commit: &CommitFacts,
+) -> VariableList {
     let mut list = VariableList::default();
     if let Some(iid) = pipeline.iid {
         list.public("CI_PIPELINE_IID", &iid.to_string());
@@ -81,34 +102,66 @@ pub fn pipeline(server: &ServerFacts, project: &ProjectFacts, pipeline: &Pipelin
     }
     commit_variables(pipeline, commit, &mut list);
     let host = server.authority();
-    let full_ref = if pipeline.tag { format!("refs/tags/{}", pipeline.ref_name) } else { format!("refs/heads/{}", pipeline.ref_name) };
-    list.public("CI_CONFIG_REF_URI", &format!("{host}/{}//{}@{full_ref}", project.full_path, project.config_path));
+    let full_ref = if pipeline.tag {
+        format!("refs/tags/{}", pipeline.ref_name)
+    } else {
+        format!("refs/heads/{}", pipeline.ref_name)
+    };
+    list.public(
+        "CI_CONFIG_REF_URI",
+        &format!(
+            "{host}/{}//{}@{full_ref}",
+            project.full_path, project.config_path
+        ),
+    );
     list
 }
 
 fn commit_variables(pipeline: &PipelineFacts, commit: &CommitFacts, list: &mut VariableList) {
-    let before = if commit.before_sha.is_empty() { ZERO_SHA } else { &commit.before_sha };
+    let before = if commit.before_sha.is_empty() {
+        ZERO_SHA
+    } else {
+        &commit.before_sha
+    };
     let message = cut(&commit.message, MESSAGE_LIMIT);
     let title = message.lines().next().unwrap_or_default();
     let description = if title.chars().count() > TITLE_LIMIT {
         message
     } else {
-        message.split_once('\n').map_or("", |(_, rest)| rest.trim_start_matches('\n'))
+        message
+            .split_once('\n')
+            .map_or("", |(_, rest)| rest.trim_start_matches('\n'))
     };
     list.public("CI_COMMIT_SHA", &commit.sha);
-    list.public("CI_COMMIT_SHORT_SHA", commit.sha.get(..8).unwrap_or(&commit.sha));
+    list.public(
+        "CI_COMMIT_SHORT_SHA",
+        commit.sha.get(..8).unwrap_or(&commit.sha),
+    );
     list.public("CI_COMMIT_BEFORE_SHA", before);
     list.public("CI_COMMIT_REF_NAME", &pipeline.ref_name);
     list.public("CI_COMMIT_REF_SLUG", &slugify(&pipeline.ref_name));
     if pipeline.tag {
         list.public("CI_COMMIT_TAG", &pipeline.ref_name);
-        list.public("CI_COMMIT_TAG_MESSAGE", commit.tag_message.as_deref().unwrap_or_default());
+        list.public(
+            "CI_COMMIT_TAG_MESSAGE",
+            commit.tag_message.as_deref().unwrap_or_default(),
+        );
     } else {
         list.public("CI_COMMIT_BRANCH", &pipeline.ref_name);
     }
-    list.public("CI_COMMIT_REF_PROTECTED", if pipeline.protected { "true" } else { "false" });
+    list.public(
+        "CI_COMMIT_REF_PROTECTED",
+        if pipeline.protected { "true" } else { "false" },
+    );
     list.raw("CI_COMMIT_MESSAGE", message);
-    list.public("CI_COMMIT_MESSAGE_IS_TRUNCATED", if message.len() < commit.message.len() { "true" } else { "false" });
+    list.public(
+        "CI_COMMIT_MESSAGE_IS_TRUNCATED",
+        if message.len() < commit.message.len() {
+            "true"
+        } else {
+            "false"
+        },
+    );
     list.raw("CI_COMMIT_TITLE", title);
     list.raw("CI_COMMIT_DESCRIPTION", description);
     list.raw("CI_COMMIT_AUTHOR", &commit.author);
