@@ -1,0 +1,56 @@
+//! What a step decided, as data.
+
+use footplate_model::{Status, Timestamp, UserId};
+
+use crate::snapshot::{JobKey, JobState, PipelineState};
+
+/// Something that the application has to do.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Effect {
+    /// Write a job's new state.
+    UpdateJob(JobState),
+    /// Make a new attempt of a job, a copy of it with this state.
+    InsertJob {
+        /// The attempt before.
+        from: JobKey,
+        /// The new one.
+        job: JobState,
+    },
+    /// Write a stage's status.
+    SetStage {
+        /// Position of the stage.
+        position: i64,
+        /// Its status.
+        status: Status,
+    },
+    /// Write the pipeline's state.
+    SetPipeline(PipelineState),
+    /// A script job became pending: runners may take it.
+    Offer(JobKey),
+    /// A script job is no longer pending.
+    Withdraw(JobKey),
+    /// A job waits for its resource group.
+    RequestResource(JobKey),
+    /// A job with a resource group is complete.
+    ReleaseResource(JobKey),
+    /// A bridge became pending: make its downstream pipeline.
+    StartBridge(JobKey),
+    /// A bridge was canceled: cancel its downstream pipeline.
+    CancelDownstream(JobKey),
+    /// A job is no longer executing: its token dies, its trace is complete.
+    JobEnded(JobKey),
+    /// A delayed job wants to start at this time.
+    SetTimer {
+        /// The job.
+        job: JobKey,
+        /// When.
+        at: Timestamp,
+    },
+    /// The bridge that started this pipeline has to hear its status.
+    TellUpstream(Status),
+    /// Something is tried again here: a bridge that waits for this pipeline opens again.
+    ReopenUpstream {
+        /// Who did it.
+        user: Option<UserId>,
+    },
+}
