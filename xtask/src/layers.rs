@@ -31,20 +31,34 @@ const CONFINED: [(&str, &[&str]); 4] = [
 /// # Errors
 /// One line for each fault.
 pub fn check() -> Result<String, String> {
-    let architecture = std::fs::read_to_string("ARCHITECTURE.md").map_err(|error| format!("ARCHITECTURE.md: {error}"))?;
-    let output = Command::new("cargo").args(["metadata", "--format-version=1", "--locked"]).output().map_err(|error| format!("cargo metadata: {error}"))?;
+    let architecture = std::fs::read_to_string("ARCHITECTURE.md")
+        .map_err(|error| format!("ARCHITECTURE.md: {error}"))?;
+    let output = Command::new("cargo")
+        .args(["metadata", "--format-version=1", "--locked"])
+        .output()
+        .map_err(|error| format!("cargo metadata: {error}"))?;
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).into_owned());
     }
-    let metadata: Value = serde_json::from_slice(&output.stdout).map_err(|error| format!("cargo metadata: {error}"))?;
+    let metadata: Value = serde_json::from_slice(&output.stdout)
+        .map_err(|error| format!("cargo metadata: {error}"))?;
     let law = read_law(&architecture)?;
     let faults = faults(&law, &metadata);
-    if faults.is_empty() { Ok(format!("layers: {} crates keep the law", law.len())) } else { Err(faults.join("\n")) }
+    if faults.is_empty() {
+        Ok(format!("layers: {} crates keep the law", law.len()))
+    } else {
+        Err(faults.join("\n"))
+    }
 }
 
 /// Reads the table whose rows are `| crate | may use |`.
 fn read_law(text: &str) -> Result<Law, String> {
-    let names = |cell: &str| cell.split(',').map(|name| name.trim().trim_matches('`').to_owned()).filter(|name| !name.is_empty() && name != "–").collect();
+    let names = |cell: &str| {
+        cell.split(',')
+            .map(|name| name.trim().trim_matches('`').to_owned())
+            .filter(|name| !name.is_empty() && name != "–")
+            .collect()
+    };
     let law: Law = text
         .lines()
         .skip_while(|line| !line.starts_with("| crate | may use |"))
@@ -55,13 +69,20 @@ fn read_law(text: &str) -> Result<Law, String> {
             Some((name.to_owned(), names(rest.split('|').next()?)))
         })
         .collect();
-    if law.is_empty() { Err("ARCHITECTURE.md has no table `| crate | may use |`".to_owned()) } else { Ok(law) }
+    if law.is_empty() {
+        Err("ARCHITECTURE.md has no table `| crate | may use |`".to_owned())
+    } else {
+        Ok(law)
+    }
 }
 
 fn faults(law: &Law, metadata: &Value) -> Vec<String> {
     let empty = Vec::new();
     let list = |value: &Value| value.as_array().unwrap_or(&empty).clone();
-    let members: BTreeSet<String> = list(&metadata["workspace_members"]).iter().filter_map(|id| id.as_str().map(str::to_owned)).collect();
+    let members: BTreeSet<String> = list(&metadata["workspace_members"])
+        .iter()
+        .filter_map(|id| id.as_str().map(str::to_owned))
+        .collect();
     let mut faults = Vec::new();
     let mut seen = BTreeSet::new();
     for package in list(&metadata["packages"]) {
@@ -77,17 +98,27 @@ fn faults(law: &Law, metadata: &Value) -> Vec<String> {
             continue;
         };
         seen.insert(name.clone());
-        for dependency in list(&package["dependencies"]).iter().filter(|dependency| dependency["kind"].is_null()) {
+        for dependency in list(&package["dependencies"])
+            .iter()
+            .filter(|dependency| dependency["kind"].is_null())
+        {
             let on = dependency["name"].as_str().unwrap_or_default();
             if on.starts_with("footplate") && !allowed.contains(on) {
                 faults.push(format!("{name} must not depend on {on}"));
             }
-            if CONFINED.iter().any(|(confined, homes)| *confined == on && !homes.contains(&name.as_str())) {
+            if CONFINED
+                .iter()
+                .any(|(confined, homes)| *confined == on && !homes.contains(&name.as_str()))
+            {
                 faults.push(format!("{name} must not depend on {on}"));
             }
         }
     }
-    faults.extend(law.keys().filter(|name| !seen.contains(*name)).map(|name| format!("{name} is in the table of ARCHITECTURE.md but not in the workspace")));
+    faults.extend(
+        law.keys().filter(|name| !seen.contains(*name)).map(|name| {
+            format!("{name} is in the table of ARCHITECTURE.md but not in the workspace")
+        }),
+    );
     faults
 }
 
@@ -101,8 +132,11 @@ mod tests {
 
     fn metadata(edges: &[(&str, &str)]) -> Value {
         let package = |name: &str| {
-            let dependencies: Vec<Value> =
-                edges.iter().filter(|(from, _)| *from == name).map(|(_, to)| json!({"name": to, "kind": null})).collect();
+            let dependencies: Vec<Value> = edges
+                .iter()
+                .filter(|(from, _)| *from == name)
+                .map(|(_, to)| json!({"name": to, "kind": null}))
+                .collect();
             json!({"name": name, "id": name, "dependencies": dependencies})
         };
         json!({"workspace_members": ["footplate-a", "footplate-b"], "packages": [package("footplate-a"), package("footplate-b")]})
@@ -111,19 +145,34 @@ mod tests {
     #[test]
     fn passes_what_keeps_the_law() {
         let law = read_law(TABLE).unwrap();
-        assert_eq!(faults(&law, &metadata(&[("footplate-a", "footplate-b"), ("footplate-a", "tokio")])), [""; 0]);
+        assert_eq!(
+            faults(
+                &law,
+                &metadata(&[("footplate-a", "footplate-b"), ("footplate-a", "tokio")])
+            ),
+            [""; 0]
+        );
     }
 
     #[test]
     fn catches_a_broken_edge_and_a_foreign_one() {
         let law = read_law(TABLE).unwrap();
-        assert_eq!(faults(&law, &metadata(&[("footplate-b", "footplate-a")])), ["footplate-b must not depend on footplate-a"]);
-        assert_eq!(faults(&law, &metadata(&[("footplate-b", "rusqlite")])), ["footplate-b must not depend on rusqlite"]);
+        assert_eq!(
+            faults(&law, &metadata(&[("footplate-b", "footplate-a")])),
+            ["footplate-b must not depend on footplate-a"]
+        );
+        assert_eq!(
+            faults(&law, &metadata(&[("footplate-b", "rusqlite")])),
+            ["footplate-b must not depend on rusqlite"]
+        );
     }
 
     #[test]
     fn catches_a_table_that_is_not_the_workspace() {
-        let law = read_law("| crate | may use |\n|---|---|\n| `footplate-a` | – |\n| `footplate-z` | – |\n").unwrap();
+        let law = read_law(
+            "| crate | may use |\n|---|---|\n| `footplate-a` | – |\n| `footplate-z` | – |\n",
+        )
+        .unwrap();
         let found = faults(&law, &metadata(&[]));
         assert_eq!(found.len(), 2, "{found:?}");
     }

@@ -14,19 +14,29 @@ const VARIANTS: usize = 5;
 pub fn check() -> Result<String, String> {
     let mut files = Vec::new();
     collect(Path::new("crates"), &mut files)?;
-    let mut long: Vec<&(String, usize, usize)> = files.iter().filter(|(_, lines, _)| *lines > 300).collect();
+    let mut long: Vec<&(String, usize, usize)> =
+        files.iter().filter(|(_, lines, _)| *lines > 300).collect();
     long.sort_by_key(|(_, lines, _)| std::cmp::Reverse(*lines));
     for (path, lines, _) in &long {
         println!("{lines:5} lines  {path}");
     }
     let variants: usize = files.iter().map(|(_, _, variants)| variants).sum();
-    let mut faults: Vec<String> =
-        long.iter().filter(|(_, lines, _)| *lines > LIMIT).map(|(path, lines, _)| format!("{path} has {lines} lines, more than {LIMIT}")).collect();
+    let mut faults: Vec<String> = long
+        .iter()
+        .filter(|(_, lines, _)| *lines > LIMIT)
+        .map(|(path, lines, _)| format!("{path} has {lines} lines, more than {LIMIT}"))
+        .collect();
     if variants > VARIANTS {
-        faults.push(format!("{variants} statements differ between the engines, more than {VARIANTS}"));
+        faults.push(format!(
+            "{variants} statements differ between the engines, more than {VARIANTS}"
+        ));
     }
     if faults.is_empty() {
-        Ok(format!("sizes: {} files, {} above 300 lines, {variants} statements differ between the engines", files.len(), long.len()))
+        Ok(format!(
+            "sizes: {} files, {} above 300 lines, {variants} statements differ between the engines",
+            files.len(),
+            long.len()
+        ))
     } else {
         Err(faults.join("\n"))
     }
@@ -40,8 +50,13 @@ fn collect(folder: &Path, files: &mut Vec<(String, usize, usize)>) -> Result<(),
         if path.is_dir() && name != "tests" && name != "target" {
             collect(&path, files)?;
         } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-            files.push((path.display().to_string(), text.lines().count(), text.matches("sql!(sqlite \"").count()));
+            let text = fs::read_to_string(&path)
+                .map_err(|error| format!("{}: {error}", path.display()))?;
+            files.push((
+                path.display().to_string(),
+                text.lines().count(),
+                text.matches("sql!(sqlite \"").count(),
+            ));
         }
     }
     Ok(())

@@ -204,12 +204,7 @@ pub fn ref_protected(protections: &[ProtectedRef], tag: bool, name: &str) -> boo
 
 impl<A> ProjectAccess<A> {
     /// Whether the actor has the ability on this job (`rest-api.md §3`).
-    pub(crate) async fn may_on_job(
-        &self,
-        tx: &mut Tx<'_>,
-        ability: Ability,
-        job: &Job,
-    ) -> Result<bool> {
+    pub async fn may_on_job(&self, tx: &mut Tx<'_>, ability: Ability, job: &Job) -> Result<bool> {
         let protections = protected_refs::list(tx, self.project.id).await?;
         let facts = JobStanding {
             ref_locked: ref_locked(&protections, self.standing.level, job.tag, &job.ref_name),
@@ -224,14 +219,14 @@ impl<A> ProjectAccess<A> {
     }
 
     /// Whether the actor may run pipelines on the ref.
-    pub(crate) async fn may_run_on(&self, tx: &mut Tx<'_>, tag: bool, name: &str) -> Result<bool> {
+    pub async fn may_run_on(&self, tx: &mut Tx<'_>, tag: bool, name: &str) -> Result<bool> {
         let protections = protected_refs::list(tx, self.project.id).await?;
         Ok(self.standing.admin || !ref_locked(&protections, self.standing.level, tag, name))
     }
 }
 
 /// A job of the project, of any kind.
-pub(crate) async fn load_job(tx: &mut Tx<'_>, project: ProjectId, id: JobId) -> Result<Job> {
+pub async fn load_job(tx: &mut Tx<'_>, project: ProjectId, id: JobId) -> Result<Job> {
     jobs::find(tx, id)
         .await?
         .filter(|job| job.project_id == project)
@@ -239,7 +234,7 @@ pub(crate) async fn load_job(tx: &mut Tx<'_>, project: ProjectId, id: JobId) -> 
 }
 
 /// A pipeline of the project.
-pub(crate) async fn load_pipeline(
+pub async fn load_pipeline(
     tx: &mut Tx<'_>,
     project: ProjectId,
     id: PipelineId,

@@ -13,7 +13,10 @@ pub mod rules;
 pub mod secrets;
 pub mod variables;
 
-pub use access::{GroupAccess, ProjectAccess, ProjectRef, Proves, can, ref_locked, ref_protected};
+pub use access::{
+    GroupAccess, ProjectAccess, ProjectRef, Proves, can, load_job, load_pipeline, ref_locked,
+    ref_protected,
+};
 pub use actor::{Actor, JobActor, UserActor};
 pub use app::{App, Settings};
 pub use authenticate::Credential;

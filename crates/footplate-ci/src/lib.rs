@@ -1,1 +1,9 @@
 //! What the YAML means: text in, a compiled pipeline or diagnostics out, with the why of every decision.
+//!
+//! Pure: files are asked for, never fetched. What is here so far is the ground it stands on: YAML as Psych reads it, path
+//! patterns, durations and regular expressions as GitLab has them.
+
+pub mod durations;
+pub mod globs;
+pub mod patterns;
+pub mod yaml;

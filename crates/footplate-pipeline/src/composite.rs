@@ -97,9 +97,7 @@ mod tests {
         let has = |name: &str| names.contains(&name);
         let word = if names.is_empty() {
             return None;
-        } else if dag && (has("skipped") || has("ignored")) {
-            "skipped"
-        } else if only(&["skipped", "ignored"]) {
+        } else if (dag && (has("skipped") || has("ignored"))) || only(&["skipped", "ignored"]) {
             "skipped"
         } else if only(&["success", "skipped", "sww", "ignored"]) {
             "success"

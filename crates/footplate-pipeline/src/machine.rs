@@ -85,7 +85,7 @@ impl Machine {
             Status::Scheduled => {
                 job.scheduled_at = Some(now.plus(std::time::Duration::from_secs(
                     job.start_in.map_or(0, i64::unsigned_abs),
-                )))
+                )));
             }
             Status::Created
             | Status::Skipped

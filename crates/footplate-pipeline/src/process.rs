@@ -126,7 +126,7 @@ impl Machine {
                 When::Delayed if job.start_in.is_some() => self.set(index, Status::Scheduled),
                 When::Delayed | When::Manual => self.set(index, Status::Manual),
                 When::OnSuccess | When::OnFailure | When::Always | When::Never => {
-                    self.enqueue(index)
+                    self.enqueue(index);
                 }
             }
         }

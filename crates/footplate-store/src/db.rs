@@ -184,7 +184,7 @@ where
                     Outcome::Transient(error) if tries >= TRIES => break Err(error.into()),
                     Outcome::Transient(_) => {
                         tokio::time::sleep(std::time::Duration::from_millis(u64::from(tries) * 3))
-                            .await
+                            .await;
                     }
                 }
             };

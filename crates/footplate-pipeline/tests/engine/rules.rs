@@ -275,7 +275,7 @@ fn a_job_that_nobody_heard_of_again_goes_back() {
 fn duration_is_the_union_of_intervals() {
     let mut play = Play::new("a:build; b:build; c:test");
     let wait = |play: &mut Play, seconds| {
-        play.now = play.now.plus(std::time::Duration::from_secs(seconds))
+        play.now = play.now.plus(std::time::Duration::from_secs(seconds));
     };
     play.event("process", &[]);
     play.event("run", &["a", "b"]);
