@@ -327,7 +327,9 @@ impl Loader<'_> {
             }
         }
         let value = match tag {
-            Some("!reference") => Value::Reference(Arc::new(Node::new(Value::Null, span))),
+            Some("!reference") => {
+                Value::Reference(Arc::new(Node::new(Value::Map(Arc::new(map)), span)))
+            }
             Some("!set" | "tag:yaml.org,2002:set") => return Err(unspecified("Psych::Set")),
             Some(tag)
                 if tag.starts_with("!ruby/object:")

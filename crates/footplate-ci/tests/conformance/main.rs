@@ -4,5 +4,6 @@
 //! yet stands in `tests/pending/SET.txt`; a failing case that is not listed fails the test, and so does a listed one that passes.
 
 mod harness;
+mod leaves;
 mod ruby;
 mod yaml;

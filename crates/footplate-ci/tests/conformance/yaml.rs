@@ -24,6 +24,8 @@ fn notation(node: &Node) -> Json {
             json!({"$binary": bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>()})
         }
         Value::Seq(items) => Json::Array(items.iter().map(notation).collect()),
+        // The recording shows lists and texts only.
+        Value::Reference(argument) if argument.as_map().is_some() => json!({"$reference": null}),
         Value::Reference(argument) => json!({"$reference": notation(argument)}),
         Value::Map(map) => {
             let plain = map.iter().all(

@@ -1,0 +1,172 @@
+//! A whole list: sorted so that a variable comes after those it refers to, each expanded once.
+
+use std::collections::HashMap;
+
+use super::{
+    Variable,
+    reference::{Replacement, references, replace},
+};
+
+/// How a list is expanded.
+#[derive(Debug, Clone, Copy)]
+pub struct SortOptions {
+    /// Unknown references stay; otherwise they vanish.
+    pub keep_undefined: bool,
+    /// References to raw variables are replaced.
+    pub expand_raw_refs: bool,
+    /// References to file variables are replaced.
+    pub expand_file_refs: bool,
+}
+
+impl Default for SortOptions {
+    fn default() -> Self {
+        Self {
+            keep_undefined: true,
+            expand_raw_refs: true,
+            expand_file_refs: true,
+        }
+    }
+}
+
+/// Variables that refer to each other in a circle.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("circular variable reference detected: {0:?}")]
+pub struct CollectionError(pub Vec<String>);
+
+/// The order in which variables can be expanded: each after those it refers to.
+///
+/// # Errors
+/// The names of a circle; a variable that refers only to itself is none.
+pub fn sorted(variables: &[Variable]) -> Result<Vec<usize>, CollectionError> {
+    let mut by_name: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (index, variable) in variables.iter().enumerate() {
+        by_name.entry(&variable.key).or_default().push(index);
+    }
+    let edges: Vec<Vec<usize>> = variables
+        .iter()
+        .enumerate()
+        .map(|(index, variable)| {
+            if variable.raw {
+                return Vec::new();
+            }
+            references(&variable.value)
+                .filter(|name| *name != variables[index].key)
+                .filter_map(|name| by_name.get(name))
+                .flatten()
+                .copied()
+                .collect()
+        })
+        .collect();
+    let components = components(&edges);
+    match components.iter().find(|component| component.len() > 1) {
+        Some(circle) => {
+            let mut names: Vec<usize> = circle.clone();
+            names.sort_unstable();
+            Err(CollectionError(
+                names
+                    .into_iter()
+                    .map(|index| variables[index].key.clone())
+                    .collect(),
+            ))
+        }
+        None => Ok(components.into_iter().flatten().collect()),
+    }
+}
+
+/// Strongly connected components, what is referred to first (Tarjan, without recursion).
+fn components(edges: &[Vec<usize>]) -> Vec<Vec<usize>> {
+    const NEW: usize = usize::MAX;
+    let mut number = vec![NEW; edges.len()];
+    let mut low = vec![0; edges.len()];
+    let mut on_stack = vec![false; edges.len()];
+    let (mut stack, mut found, mut next) = (Vec::new(), Vec::new(), 0);
+    for start in 0..edges.len() {
+        if number[start] != NEW {
+            continue;
+        }
+        let mut calls = vec![(start, 0)];
+        while let Some((node, edge)) = calls.pop() {
+            if edge == 0 {
+                number[node] = next;
+                low[node] = next;
+                next += 1;
+                stack.push(node);
+                on_stack[node] = true;
+            }
+            if let Some(target) = edges[node].get(edge).copied() {
+                calls.push((node, edge + 1));
+                if number[target] == NEW {
+                    calls.push((target, 0));
+                } else if on_stack[target] {
+                    low[node] = low[node].min(number[target]);
+                }
+                continue;
+            }
+            if low[node] == number[node] {
+                let mut component = Vec::new();
+                while let Some(member) = stack.pop() {
+                    on_stack[member] = false;
+                    component.push(member);
+                    if member == node {
+                        break;
+                    }
+                }
+                found.push(component);
+            }
+            if let Some((parent, _)) = calls.last() {
+                low[*parent] = low[*parent].min(low[node]);
+            }
+        }
+    }
+    found
+}
+
+/// Expands every variable of a list, in the list's own order.
+///
+/// # Errors
+/// [`CollectionError`]; the caller keeps the original list then.
+pub fn sort_and_expand(
+    variables: &[Variable],
+    options: SortOptions,
+) -> Result<Vec<Variable>, CollectionError> {
+    let order = sorted(variables)?;
+    let mut expanded = variables.to_vec();
+    let mut done: HashMap<String, usize> = HashMap::new();
+    for index in order {
+        if !variables[index].raw {
+            let own = variables[index].key.as_str();
+            let value = replace(&variables[index].value, |name| {
+                if name == own {
+                    return Replacement::Keep;
+                }
+                match done.get(name) {
+                    None if options.keep_undefined => Replacement::Keep,
+                    None => Replacement::Text(String::new()),
+                    Some(at) => {
+                        let other: &Variable = &expanded[*at];
+                        let stays = (other.raw && !options.expand_raw_refs)
+                            || (other.file && !options.expand_file_refs);
+                        if stays {
+                            Replacement::Keep
+                        } else {
+                            Replacement::Text(other.value.clone())
+                        }
+                    }
+                }
+            });
+            expanded[index].value = value;
+        }
+        // Later entries of a name win.
+        let newest = done
+            .get(own_key(variables, index))
+            .is_none_or(|at| *at < index);
+        if newest {
+            done.insert(variables[index].key.clone(), index);
+        }
+    }
+    Ok(expanded)
+}
+
+fn own_key(variables: &[Variable], index: usize) -> &str {
+    &variables[index].key
+}

@@ -1,0 +1,28 @@
+//! Expansion of variables: one text, or a whole list in order (`ci-yaml.md §20.2`).
+
+mod collection;
+mod reference;
+
+pub use collection::{CollectionError, SortOptions, sort_and_expand, sorted};
+pub use reference::{DirectOptions, MaskedRefused, expand, expand_existing, references};
+
+/// A variable as expansion sees it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Variable {
+    /// Name.
+    pub key: String,
+    /// Value.
+    pub value: String,
+    /// Its value is used literally.
+    #[serde(default)]
+    pub raw: bool,
+    /// Its value becomes a file.
+    #[serde(default)]
+    pub file: bool,
+    /// Replaced in traces.
+    #[serde(default)]
+    pub masked: bool,
+    /// Shown to service containers.
+    #[serde(default)]
+    pub public: bool,
+}
