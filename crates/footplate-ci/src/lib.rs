@@ -1,15 +1,38 @@
-//! What the YAML means: text in, a compiled pipeline or diagnostics out, with the why of every decision.
+//! What the YAML means: text in, a compiled configuration or diagnostics out, with the why of every decision.
 //!
-//! Pure: files are asked for, never fetched. What is here so far is the ground it stands on: YAML as Psych reads it, `extends`
-//! and `!reference`, expressions, expansion of variables, path patterns, durations and regular expressions as GitLab has them.
+//! Pure: files are asked for ([`Request`]), never fetched. [`Compiler`] reads a text as Psych does, includes, merges, extends and
+//! places references, checks every keyword, expands `parallel`, checks jobs against each other and evaluates rules for a pipeline.
 
+mod ask;
+mod check;
+mod compiler;
+mod config;
+mod diagnostic;
 pub mod durations;
+mod expand;
 pub mod expr;
 pub mod extends;
+mod facts;
 pub mod globs;
+mod include;
 pub mod inputs;
+mod job;
+pub mod keywords;
+mod links;
 pub mod paths;
 pub mod patterns;
+mod pipeline;
 pub mod reference;
 pub mod variables;
 pub mod yaml;
+
+pub use ask::{Answer, Answers, Origin, Request};
+pub use check::Check;
+pub use compiler::{Compiled, Compiler, Source, Step};
+pub use config::Config;
+pub use diagnostic::Diagnostic;
+pub use expand::Instance;
+pub use facts::facts;
+pub use include::inputs_from_json;
+pub use job::{Inherit, Job};
+pub use pipeline::{Chosen, Context, Evaluated, Outcome, Why, scoped};

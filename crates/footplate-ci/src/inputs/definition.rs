@@ -127,12 +127,12 @@ fn check_value(
 }
 
 fn has_type(kind: &str, value: &Node) -> bool {
-    match (&value.value, kind) {
-        (Value::Str(_) | Value::Symbol(_), "string")
-        | (Value::Int(_) | Value::Float(_), "number")
-        | (Value::Bool(_), "boolean")
-        | (Value::Seq(_), "array") => true,
-        _ => false,
+    match &value.value {
+        Value::Str(_) | Value::Symbol(_) => kind == "string",
+        Value::Int(_) | Value::Float(_) => kind == "number",
+        Value::Bool(_) => kind == "boolean",
+        Value::Seq(_) => kind == "array",
+        Value::Null | Value::Binary(_) | Value::Map(_) | Value::Reference(_) => false,
     }
 }
 

@@ -102,6 +102,8 @@ fn definitions(spec: Option<&Node>) -> Result<Arc<Map>, HeaderError> {
             unknown.join(", ")
         )));
     }
+    component(map)?;
+    includes(map)?;
     match map.get("inputs").map(|inputs| &inputs.value) {
         None | Some(Value::Null) => Ok(empty()),
         Some(Value::Map(inputs)) => Ok(Arc::clone(inputs)),
@@ -111,11 +113,61 @@ fn definitions(spec: Option<&Node>) -> Result<Arc<Map>, HeaderError> {
     }
 }
 
+/// `spec:component` names facts of the component.
+fn component(spec: &Map) -> Result<(), HeaderError> {
+    let Some(list) = spec.get("component").filter(|list| !list.is_null()) else {
+        return Ok(());
+    };
+    let fail = |text: String| {
+        Err(HeaderError::Message(format!(
+            "header:spec:component config {text}"
+        )))
+    };
+    let Some(names) = crate::check::string_list(list) else {
+        return fail("should be an array of strings".to_owned());
+    };
+    let unknown: Vec<&str> = names
+        .iter()
+        .map(String::as_str)
+        .filter(|name| !["name", "sha", "version", "reference"].contains(name))
+        .collect();
+    if unknown.is_empty() {
+        Ok(())
+    } else {
+        fail(format!("contains unknown values: {}", unknown.join(", ")))
+    }
+}
+
+/// `spec:include` names files with inputs, and gives them none.
+fn includes(spec: &Map) -> Result<(), HeaderError> {
+    let Some(list) = spec.get("include").filter(|list| !list.is_null()) else {
+        return Ok(());
+    };
+    let items = list
+        .as_seq()
+        .map_or_else(|| std::slice::from_ref(list), |items| items);
+    for map in items.iter().filter_map(Node::as_map) {
+        let unknown: Vec<&str> = map
+            .iter()
+            .filter_map(|entry| entry.key.as_str())
+            .filter(|key| !["local", "remote", "project", "file", "ref"].contains(key))
+            .collect();
+        if !unknown.is_empty() {
+            return Err(HeaderError::Message(format!(
+                "header:spec:include config contains unknown keys: {}",
+                unknown.join(", ")
+            )));
+        }
+    }
+    Err(HeaderError::Message(
+        "header:spec:include is not supported by this server yet".to_owned(),
+    ))
+}
+
 /// Documents that are not blank. Each keeps its line numbers: what stands before it becomes empty lines.
 fn split(text: &str) -> Vec<String> {
     let mut documents = vec![String::new()];
-    let mut lines = 0;
-    for line in text.split_inclusive('\n') {
+    for (lines, line) in text.split_inclusive('\n').enumerate() {
         let bare = line.trim_end();
         let divides =
             line.starts_with("---") && (bare == "---" || line[3..].starts_with([' ', '\t']));
@@ -128,7 +180,6 @@ fn split(text: &str) -> Vec<String> {
         } else if let Some(document) = documents.last_mut() {
             document.push_str(line);
         }
-        lines += 1;
     }
     documents.retain(|document| {
         document

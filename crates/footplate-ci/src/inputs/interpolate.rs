@@ -63,8 +63,17 @@ fn scalar(node: &Node, text: &str, inputs: &Map, variables: &[Variable]) -> Resu
             break;
         };
         let block = &rest[start + 3..start + 3 + length];
-        let value = evaluate(block, inputs, variables)?;
         let end = start + 3 + length + 2;
+        // Filled in when the matrix of the job is known, or when the job is sent to a runner.
+        if ["matrix.", "job."]
+            .iter()
+            .any(|later| block.trim_start().starts_with(later))
+        {
+            out.push_str(&rest[..end]);
+            rest = &rest[end..];
+            continue;
+        }
+        let value = evaluate(block, inputs, variables)?;
         if out.is_empty() && start == 0 && end == rest.len() {
             return Ok(Node::new(value.value, node.span));
         }

@@ -57,7 +57,7 @@ pub fn sorted(variables: &[Variable]) -> Result<Vec<usize>, CollectionError> {
                 .collect()
         })
         .collect();
-    let components = components(&edges);
+    let components = strong_components(&edges);
     match components.iter().find(|component| component.len() > 1) {
         Some(circle) => {
             let mut names: Vec<usize> = circle.clone();
@@ -74,7 +74,7 @@ pub fn sorted(variables: &[Variable]) -> Result<Vec<usize>, CollectionError> {
 }
 
 /// Strongly connected components, what is referred to first (Tarjan, without recursion).
-fn components(edges: &[Vec<usize>]) -> Vec<Vec<usize>> {
+pub fn strong_components(edges: &[Vec<usize>]) -> Vec<Vec<usize>> {
     const NEW: usize = usize::MAX;
     let mut number = vec![NEW; edges.len()];
     let mut low = vec![0; edges.len()];

@@ -3,7 +3,7 @@
 mod collection;
 mod reference;
 
-pub use collection::{CollectionError, SortOptions, sort_and_expand, sorted};
+pub use collection::{CollectionError, SortOptions, sort_and_expand, sorted, strong_components};
 pub use reference::{DirectOptions, MaskedRefused, expand, expand_existing, references};
 
 /// A variable as expansion sees it.

@@ -1,0 +1,70 @@
+//! What the compiler has to be told, and what it was told.
+
+use std::collections::HashMap;
+
+/// Whose files are meant: the pipeline's own project at its commit, or another project at a ref.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Origin {
+    /// Full path of another project; `None` = the pipeline's own.
+    pub project: Option<String>,
+    /// Ref there; `None` = HEAD of the default branch.
+    pub git_ref: Option<String>,
+}
+
+/// Something to be told.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Request {
+    /// A file of a repository.
+    File {
+        /// Where.
+        origin: Origin,
+        /// Path from the repository's root.
+        path: String,
+    },
+    /// A template by its name.
+    Template(String),
+    /// A file at a URL.
+    Remote(String),
+    /// A component by its full reference.
+    Component(String),
+    /// Every path of a repository, sorted.
+    Paths(Origin),
+    /// The changed paths; against a ref where one is named.
+    Changes(Option<String>),
+}
+
+/// What was told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// The text of a file.
+    Text(String),
+    /// Paths, sorted.
+    Paths(Vec<String>),
+    /// The changed paths are not known.
+    Unknown,
+    /// There is no such thing; GitLab's message.
+    Problem(String),
+}
+
+/// Answers so far, and what is still missing.
+#[derive(Debug, Default)]
+pub struct Answers {
+    known: HashMap<Request, Answer>,
+    pub(crate) missing: Vec<Request>,
+}
+
+impl Answers {
+    /// Takes an answer.
+    pub fn put(&mut self, request: Request, answer: Answer) {
+        self.known.insert(request, answer);
+    }
+
+    /// The answer, or a note that it is missing.
+    pub(crate) fn get(&mut self, request: Request) -> Option<Answer> {
+        let known = self.known.get(&request).cloned();
+        if known.is_none() && !self.missing.contains(&request) {
+            self.missing.push(request);
+        }
+        known
+    }
+}

@@ -1,0 +1,243 @@
+//! Checks that keywords share. Messages are `LOCATION ATTRIBUTE MESSAGE` (`ci-yaml.md §23`).
+
+use serde_json::Value as Json;
+
+use crate::{
+    diagnostic::Diagnostic,
+    durations,
+    yaml::{Map, Node, Span, Value},
+};
+
+/// Collects what is wrong while a configuration is read.
+#[derive(Debug, Default)]
+pub struct Check {
+    /// Faults.
+    pub errors: Vec<Diagnostic>,
+    /// Warnings.
+    pub warnings: Vec<Diagnostic>,
+}
+
+impl Check {
+    /// Reports a fault.
+    pub fn error(&mut self, span: Span, message: impl Into<String>) {
+        self.errors.push(Diagnostic::new(message, span));
+    }
+
+    /// Reports keys outside the allowed ones.
+    pub fn unknown_keys(&mut self, at: &str, map: &Map, allowed: &[&str]) {
+        let unknown: Vec<_> = map
+            .iter()
+            .filter(|entry| !entry.key.as_str().is_some_and(|key| allowed.contains(&key)))
+            .collect();
+        if let Some(first) = unknown.first() {
+            let names: Vec<String> = unknown.iter().map(|entry| text(&entry.key)).collect();
+            self.error(
+                first.key.span,
+                format!("{at} config contains unknown keys: {}", names.join(", ")),
+            );
+        }
+    }
+
+    /// A mapping, or the fault `config should be a hash`.
+    pub fn map<'n>(&mut self, at: &str, node: &'n Node) -> Option<&'n Map> {
+        if node.as_map().is_none() {
+            self.error(node.span, format!("{at} config should be a hash"));
+        }
+        node.as_map()
+    }
+
+    /// Text, or the fault `ATTRIBUTE should be a string`.
+    pub fn string(&mut self, at: &str, attribute: &str, node: &Node) -> Option<String> {
+        let found = node.as_str().map(str::to_owned);
+        if found.is_none() {
+            self.error(node.span, format!("{at} {attribute} should be a string"));
+        }
+        found
+    }
+
+    /// A boolean, or the fault `ATTRIBUTE should be a boolean value`.
+    pub fn boolean(&mut self, at: &str, attribute: &str, node: &Node) -> Option<bool> {
+        if let Value::Bool(flag) = node.value {
+            return Some(flag);
+        }
+        self.error(
+            node.span,
+            format!("{at} {attribute} should be a boolean value"),
+        );
+        None
+    }
+
+    /// A list of texts, or the fault `ATTRIBUTE should be an array of strings`.
+    pub fn strings(&mut self, at: &str, attribute: &str, node: &Node) -> Option<Vec<String>> {
+        let found = string_list(node);
+        if found.is_none() {
+            self.error(
+                node.span,
+                format!("{at} {attribute} should be an array of strings"),
+            );
+        }
+        found
+    }
+
+    /// One text or a list of texts, always given back as a list.
+    pub fn string_or_strings(
+        &mut self,
+        at: &str,
+        attribute: &str,
+        node: &Node,
+    ) -> Option<Vec<String>> {
+        let found = node
+            .as_str()
+            .map(|one| vec![one.to_owned()])
+            .or_else(|| string_list(node));
+        if found.is_none() {
+            self.error(
+                node.span,
+                format!("{at} {attribute} should be an array of strings or a string"),
+            );
+        }
+        found
+    }
+
+    /// One integer or a list of integers, always given back as a list.
+    pub fn integers(&mut self, at: &str, attribute: &str, node: &Node) -> Option<Vec<i64>> {
+        let one = |node: &Node| {
+            if let Value::Int(number) = node.value {
+                i64::try_from(number).ok()
+            } else {
+                None
+            }
+        };
+        let found = one(node)
+            .map(|number| vec![number])
+            .or_else(|| node.as_seq()?.iter().map(one).collect());
+        if found.is_none() {
+            self.error(
+                node.span,
+                format!("{at} {attribute} should be an array of integers or an integer"),
+            );
+        }
+        found
+    }
+
+    /// A word out of a list.
+    pub fn one_of(
+        &mut self,
+        at: &str,
+        attribute: &str,
+        node: &Node,
+        words: &[&str],
+    ) -> Option<String> {
+        let found = node
+            .as_str()
+            .filter(|word| words.contains(word))
+            .map(str::to_owned);
+        if found.is_none() {
+            self.error(
+                node.span,
+                format!("{at} {attribute} should be one of: {}", words.join(", ")),
+            );
+        }
+        found
+    }
+
+    /// Texts in lists within lists, flattened (`ci-yaml.md §8.1`).
+    pub fn script(&mut self, at: &str, node: &Node) -> Option<Vec<String>> {
+        let mut lines = Vec::new();
+        let fits = match node.as_str() {
+            Some(line) => {
+                lines.push(line.to_owned());
+                true
+            }
+            None => node
+                .as_seq()
+                .is_some_and(|items| flatten(items, 1, &mut lines)),
+        };
+        if !fits {
+            self.error(node.span, format!("{at} config should be a string or a nested array of strings up to 10 levels deep"));
+        }
+        fits.then_some(lines)
+    }
+
+    /// A duration up to a limit, in seconds.
+    pub fn duration(
+        &mut self,
+        at: &str,
+        attribute: &str,
+        node: &Node,
+        limit: Option<f64>,
+    ) -> Option<f64> {
+        match node
+            .as_str()
+            .and_then(|text| durations::parse(text).ok().flatten())
+        {
+            None => self.error(node.span, format!("{at} {attribute} should be a duration")),
+            Some(seconds) if limit.is_some_and(|limit| seconds > limit) => self.error(
+                node.span,
+                format!("{at} {attribute} should not exceed the limit"),
+            ),
+            Some(seconds) => return Some(seconds),
+        }
+        None
+    }
+}
+
+/// Lists within lists of texts, up to ten levels.
+pub fn flatten(items: &[Node], depth: usize, lines: &mut Vec<String>) -> bool {
+    items
+        .iter()
+        .all(|item| match (item.as_str(), item.as_seq()) {
+            (Some(line), _) => {
+                lines.push(line.to_owned());
+                true
+            }
+            (None, Some(inner)) => depth < 10 && flatten(inner, depth + 1, lines),
+            (None, None) => false,
+        })
+}
+
+/// A list of texts.
+pub fn string_list(node: &Node) -> Option<Vec<String>> {
+    node.as_seq()?
+        .iter()
+        .map(|item| item.as_str().map(str::to_owned))
+        .collect()
+}
+
+/// A scalar as text.
+pub fn text(node: &Node) -> String {
+    match &node.value {
+        Value::Null | Value::Seq(_) | Value::Map(_) | Value::Reference(_) | Value::Binary(_) => {
+            String::new()
+        }
+        Value::Bool(flag) => flag.to_string(),
+        Value::Int(number) => number.to_string(),
+        Value::Float(number) => format!("{number:?}"),
+        Value::Str(text) | Value::Symbol(text) => text.to_string(),
+    }
+}
+
+/// A tree as JSON, in the order of its keys.
+pub fn json(node: &Node) -> Json {
+    match &node.value {
+        Value::Null | Value::Binary(_) => Json::Null,
+        Value::Bool(flag) => Json::Bool(*flag),
+        Value::Int(number) => {
+            i64::try_from(*number).map_or_else(|_| Json::from(*number as f64), Json::from)
+        }
+        Value::Float(number) => Json::from(*number),
+        Value::Str(text) | Value::Symbol(text) => Json::from(&**text),
+        Value::Seq(items) => Json::Array(items.iter().map(json).collect()),
+        Value::Map(map) => Json::Object(
+            map.iter()
+                .map(|entry| (text(&entry.key), json(&entry.value)))
+                .collect(),
+        ),
+        Value::Reference(argument) => json(argument),
+    }
+}
+
+/// A field that is there and not null.
+pub fn given<'m>(map: &'m Map, key: &str) -> Option<&'m Node> {
+    map.get(key).filter(|node| !node.is_null())
+}

@@ -1,0 +1,205 @@
+//! The compiler: started with a text, told what it asks for, done with a configuration or faults.
+
+use crate::{
+    ask::{Answer, Answers, Origin, Request},
+    check::Check,
+    config::{self, Config},
+    diagnostic::Diagnostic,
+    expand::{Instance, expand},
+    extends,
+    include::{IncludeContext, Includer},
+    inputs::{HeaderError, load_with_inputs},
+    links,
+    pipeline::{Context, Evaluated, evaluate},
+    reference,
+    variables::Variable,
+    yaml::{Limits, Map, Node, Value, YamlError},
+};
+
+/// What is to be compiled.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The text of the root file.
+    pub text: String,
+    /// Inputs given with the pipeline.
+    pub inputs: Map,
+    /// The pipeline; without one nothing is filtered.
+    pub context: Option<Context>,
+    /// Variables that includes may refer to, when there is no pipeline.
+    pub variables: Vec<Variable>,
+    /// There is a project whose files can be included.
+    pub has_project: bool,
+    /// A child pipeline.
+    pub child: bool,
+    /// Budgets of each file.
+    pub limits: Limits,
+}
+
+/// A configuration without faults.
+#[derive(Debug, Clone)]
+pub struct Compiled {
+    /// The configuration.
+    pub config: Config,
+    /// Its final list of jobs.
+    pub instances: Vec<Instance>,
+    /// For the pipeline, when there is one.
+    pub evaluated: Option<Evaluated>,
+    /// The merged tree.
+    pub merged: Node,
+    /// Files by number, the root file first.
+    pub files: Vec<String>,
+    /// Warnings.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// How far the compiler is.
+#[derive(Debug)]
+pub enum Step {
+    /// It has to be told these.
+    Needs(Vec<Request>),
+    /// Done.
+    Done(Box<Compiled>),
+    /// Faults, and warnings beside them.
+    Failed {
+        /// GitLab's messages with their places.
+        errors: Vec<Diagnostic>,
+        /// Warnings.
+        warnings: Vec<Diagnostic>,
+    },
+}
+
+/// A compilation under way.
+#[derive(Debug)]
+pub struct Compiler {
+    source: Source,
+    answers: Answers,
+}
+
+impl Compiler {
+    /// Begins.
+    pub fn new(source: Source) -> Self {
+        Self {
+            source,
+            answers: Answers::default(),
+        }
+    }
+
+    /// Tells what was asked for.
+    pub fn answer(&mut self, request: Request, answer: Answer) {
+        self.answers.put(request, answer);
+    }
+
+    /// Goes as far as the answers reach. Deterministic: the same text and answers give the same step.
+    pub fn step(&mut self) -> Step {
+        self.answers.missing.clear();
+        let mut check = Check::default();
+        let compiled = self.compile(&mut check);
+        if !self.answers.missing.is_empty() && check.errors.is_empty() {
+            return Step::Needs(std::mem::take(&mut self.answers.missing));
+        }
+        match compiled {
+            Some(compiled) if check.errors.is_empty() => Step::Done(Box::new(Compiled {
+                warnings: check.warnings,
+                ..compiled
+            })),
+            _ => Step::Failed {
+                errors: check.errors,
+                warnings: check.warnings,
+            },
+        }
+    }
+
+    fn compile(&mut self, check: &mut Check) -> Option<Compiled> {
+        if self.source.text.trim().is_empty() {
+            check.error(
+                crate::yaml::Span::default(),
+                "Please provide content of .gitlab-ci.yml",
+            );
+            return None;
+        }
+        let variables: Vec<Variable> = match &self.source.context {
+            Some(context) => context
+                .predefined
+                .iter()
+                .chain(&context.overriding)
+                .cloned()
+                .collect(),
+            None => self.source.variables.clone(),
+        };
+        let root = load_with_inputs(
+            &self.source.text,
+            0,
+            &self.source.inputs,
+            &variables,
+            self.source.limits,
+        )
+        .map_err(|error| report(check, &error))
+        .ok()?;
+        let context = IncludeContext {
+            variables: &variables,
+            has_project: self.source.has_project,
+            child: self.source.child,
+            limits: self.source.limits,
+        };
+        let mut includer = Includer::new(context, &mut self.answers, check);
+        let merged = includer.expand(&root, &Origin::default());
+        let files = includer.files;
+        let merged = resolve(check, &merged?)?;
+        let config = config::read(check, merged.as_map()?, merged.span);
+        if !check.errors.is_empty() {
+            return None;
+        }
+        let instances = expand(&config.jobs);
+        if let Some(fault) = links::check(&config.stages, &config.jobs, &instances) {
+            check.errors.push(fault);
+            return None;
+        }
+        let evaluated = match &self.source.context {
+            None => None,
+            Some(context) => Some(evaluate(
+                context,
+                &config,
+                instances.clone(),
+                &config.jobs,
+                &mut self.answers,
+            )?),
+        };
+        Some(Compiled {
+            config,
+            instances,
+            evaluated,
+            merged,
+            files,
+            warnings: Vec::new(),
+        })
+    }
+}
+
+fn report(check: &mut Check, error: &HeaderError) {
+    let span = match error {
+        HeaderError::Yaml(YamlError::Syntax {
+            at: Some((line, column)),
+            ..
+        }) => crate::yaml::Span {
+            file: 0,
+            line: *line,
+            column: *column,
+        },
+        HeaderError::Yaml(_) | HeaderError::Message(_) => crate::yaml::Span::default(),
+    };
+    check.error(span, error.to_string());
+}
+
+/// `extends`, then `!reference` (`ci-yaml.md §1`).
+fn resolve(check: &mut Check, merged: &Node) -> Option<Node> {
+    let extended = extends::resolve(merged.as_map()?)
+        .map_err(|error| check.error(error.span, error.message))
+        .ok()?;
+    let resolved = reference::resolve(&extended)
+        .map_err(|error| check.error(error.span, error.message))
+        .ok()?;
+    Some(Node::new(
+        Value::Map(std::sync::Arc::new(resolved)),
+        merged.span,
+    ))
+}

@@ -1,0 +1,184 @@
+//! The merged tree as a configuration: root keywords, `default`, and jobs in normal form (`ci-yaml.md §6`, `§7`).
+
+use serde_json::Value as Json;
+
+use crate::{
+    check::{Check, flatten, given, text},
+    job::{self, Job},
+    keywords::{
+        plain,
+        variables::{self, YamlVariable},
+        workflow::{Workflow, workflow},
+    },
+    yaml::{Map, Node, Span},
+};
+
+/// Keywords that `default` may hold.
+pub const DEFAULTS: [&str; 13] = [
+    "after_script",
+    "artifacts",
+    "before_script",
+    "cache",
+    "hooks",
+    "id_tokens",
+    "identity",
+    "image",
+    "interruptible",
+    "retry",
+    "services",
+    "tags",
+    "timeout",
+];
+/// Their deprecated forms at the root.
+const ROOT_DEFAULTS: [&str; 5] = [
+    "image",
+    "services",
+    "cache",
+    "before_script",
+    "after_script",
+];
+const GLOBALS: [&str; 10] = [
+    "default",
+    "include",
+    "stages",
+    "variables",
+    "workflow",
+    "image",
+    "services",
+    "cache",
+    "before_script",
+    "after_script",
+];
+const RESERVED: [&str; 4] = ["true", "false", "nil", "spec"];
+
+/// A configuration whose own faults are known.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    /// `.pre`, the listed ones, `.post`.
+    pub stages: Vec<String>,
+    /// Root variables.
+    pub variables: Vec<YamlVariable>,
+    /// Workflow.
+    pub workflow: Workflow,
+    /// Jobs, before `parallel` is expanded.
+    pub jobs: Vec<Job>,
+}
+
+/// Default keywords in normal form.
+pub type Defaults = serde_json::Map<String, Json>;
+
+/// Reads the merged tree.
+pub fn read(check: &mut Check, root: &Map, span: Span) -> Config {
+    let workflow = given(root, "workflow")
+        .map(|node| workflow(check, node))
+        .unwrap_or_default();
+    let has_workflow_rules = given(root, "workflow")
+        .and_then(Node::as_map)
+        .is_some_and(|map| given(map, "rules").is_some());
+    let stages = stages(check, given(root, "stages"));
+    let variables = given(root, "variables")
+        .map(|node| variables::of_root(check, "variables", node))
+        .unwrap_or_default();
+    let defaults = defaults(check, root);
+    let mut jobs = Vec::new();
+    let mut visible = 0;
+    for entry in root.iter() {
+        let Some(name) = entry.key.as_str() else {
+            visible += 1;
+            check.error(
+                entry.key.span,
+                format!("jobs:{} name should be a symbol", text(&entry.key)),
+            );
+            continue;
+        };
+        if name.starts_with('.')
+            || GLOBALS.contains(&name)
+            || (name == "spec"
+                && entry
+                    .value
+                    .as_map()
+                    .is_none_or(|map| map.get("script").is_none()))
+        {
+            continue;
+        }
+        visible += 1;
+        if RESERVED[..3].contains(&name) {
+            check.error(entry.key.span, format!("jobs:{name} name is reserved"));
+        }
+        jobs.extend(job::read(
+            check,
+            name,
+            &entry.key,
+            &entry.value,
+            &defaults,
+            has_workflow_rules,
+        ));
+    }
+    if visible == 0 {
+        check.error(span, "jobs config should contain at least one visible job");
+    }
+    Config {
+        stages,
+        variables,
+        workflow,
+        jobs,
+    }
+}
+
+fn stages(check: &mut Check, node: Option<&Node>) -> Vec<String> {
+    let mut listed = Vec::new();
+    match node {
+        None => listed.extend(["build", "test", "deploy"].map(str::to_owned)),
+        Some(node) => {
+            if !node
+                .as_seq()
+                .is_some_and(|items| flatten(items, 1, &mut listed))
+            {
+                check.error(node.span, "stages config should be an array of strings or a nested array of strings up to 10 levels deep");
+            }
+        }
+    }
+    listed.retain(|stage| stage != ".pre" && stage != ".post");
+    let mut stages = vec![".pre".to_owned()];
+    for stage in listed {
+        if !stages.contains(&stage) {
+            stages.push(stage);
+        }
+    }
+    stages.push(".post".to_owned());
+    stages
+}
+
+fn defaults(check: &mut Check, root: &Map) -> Defaults {
+    let mut defaults = Defaults::new();
+    if let Some(node) = given(root, "default")
+        && let Some(map) = check.map("default", node)
+    {
+        check.unknown_keys("default", map, &DEFAULTS);
+        for name in DEFAULTS {
+            if let Some(value) = given(map, name)
+                && let Some(keyword) = plain(name)
+            {
+                defaults.extend(
+                    keyword(check, &format!("default:{name}"), value)
+                        .map(|value| (name.to_owned(), value)),
+                );
+            }
+        }
+    }
+    for name in ROOT_DEFAULTS {
+        let Some(value) = given(root, name) else {
+            continue;
+        };
+        if defaults.contains_key(name) {
+            check.error(
+                value.span,
+                format!("default {name} is defined in top-level and `default:` entry"),
+            );
+        }
+        if let Some(keyword) = plain(name) {
+            defaults.extend(keyword(check, name, value).map(|value| (name.to_owned(), value)));
+        }
+    }
+    defaults
+}
