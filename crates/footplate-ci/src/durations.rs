@@ -186,7 +186,7 @@ fn numerize(text: &str) -> String {
             .and_then(|n| u64::try_from(n).ok());
         match (value, head) {
             (Some(value), _) if !tail.is_empty() => {
-                out.push(format!("{}{tail}", number.take().unwrap_or(0) + value))
+                out.push(format!("{}{tail}", number.take().unwrap_or(0) + value));
             }
             (Some(value), _) => number = Some(number.unwrap_or(0) + value),
             (None, "hundred") if number.is_some() => number = number.map(|n| n * 100),

@@ -62,7 +62,7 @@ fn resolve_entry(
             "{name}: circular dependency detected in `extends`"
         )));
     }
-    if chain.len() >= MAX_DEPTH + 1 {
+    if chain.len() > MAX_DEPTH {
         return Err(fail(format!("{name}: nesting too deep in `extends`")));
     }
     let Some(bases) = base_names(extends) else {

@@ -74,7 +74,7 @@ impl<'c> Includer<'c> {
         };
         let items = include
             .as_seq()
-            .map_or_else(|| std::slice::from_ref(include), |items| items);
+            .unwrap_or_else(|| std::slice::from_ref(include));
         let mut merged = Node::new(Value::Map(Arc::new(Map::default())), node.span);
         let mut complete = true;
         for item in items {

@@ -221,7 +221,7 @@ fn kind_of(map: &Map) -> Option<JobKind> {
         let needs = given(map, "needs")?;
         let items = needs
             .as_seq()
-            .map_or_else(|| std::slice::from_ref(needs), |items| items);
+            .unwrap_or_else(|| std::slice::from_ref(needs));
         items
             .iter()
             .filter_map(Node::as_map)
@@ -325,7 +325,7 @@ fn timing(check: &mut Check, at: &str, map: &Map, job: &mut Job) {
             Some(_) => {
                 job.when = check
                     .one_of(at, "when", when, words)
-                    .unwrap_or_else(|| job.when.clone())
+                    .unwrap_or_else(|| job.when.clone());
             }
         }
     }

@@ -3,7 +3,6 @@
 use std::collections::{HashMap, HashSet};
 
 use footplate_model::Need;
-use serde_json::Value as Json;
 
 use crate::{
     diagnostic::Diagnostic,
@@ -156,7 +155,7 @@ impl Links<'_> {
                 "{own} job: on_stop job {stop} have different environment name"
             ));
         }
-        (other["action"] != Json::from("stop"))
+        (other["action"] != "stop")
             .then(|| format!("{own} job: on_stop job {stop} needs to have action stop defined"))
     }
 }

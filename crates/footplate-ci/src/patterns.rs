@@ -163,7 +163,7 @@ fn escape(rest: &[char], in_set: bool, out: &mut String) -> Result<usize, Patter
         return Err(invalid("trailing \\".to_owned()));
     };
     let class = |out: &mut String, inside: &str, negated: bool| {
-        out.push_str(&format!("[{}{inside}]", if negated { "^" } else { "" }))
+        out.push_str(&format!("[{}{inside}]", if negated { "^" } else { "" }));
     };
     match c {
         'd' | 'D' => class(out, "0-9", c == 'D'),

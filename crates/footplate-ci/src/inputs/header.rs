@@ -143,9 +143,7 @@ fn includes(spec: &Map) -> Result<(), HeaderError> {
     let Some(list) = spec.get("include").filter(|list| !list.is_null()) else {
         return Ok(());
     };
-    let items = list
-        .as_seq()
-        .map_or_else(|| std::slice::from_ref(list), |items| items);
+    let items = list.as_seq().unwrap_or_else(|| std::slice::from_ref(list));
     for map in items.iter().filter_map(Node::as_map) {
         let unknown: Vec<&str> = map
             .iter()

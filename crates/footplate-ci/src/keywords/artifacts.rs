@@ -100,7 +100,7 @@ pub fn artifacts(check: &mut Check, at: &str, node: &Node) -> Option<Json> {
     if let Some(reports_node) = given(map, "reports") {
         match reports_node.as_map() {
             Some(reports_map) => {
-                out["reports"] = reports(check, &format!("{at}:reports"), reports_map)
+                out["reports"] = reports(check, &format!("{at}:reports"), reports_map);
             }
             None => check.error(reports_node.span, format!("{at} reports should be a hash")),
         }

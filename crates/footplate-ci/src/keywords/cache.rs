@@ -164,7 +164,7 @@ fn files(check: &mut Check, at: &str, node: &Node) {
             format!("{at} config should be an array of strings"),
         ),
         Some(list) if list.is_empty() => {
-            check.error(node.span, format!("{at} config requires at least 1 item"))
+            check.error(node.span, format!("{at} config requires at least 1 item"));
         }
         Some(list) if list.len() > 2 => check.error(
             node.span,

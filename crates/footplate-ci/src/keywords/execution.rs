@@ -296,7 +296,7 @@ pub fn run(check: &mut Check, at: &str, node: &Node) -> Option<Json> {
     };
     for (number, step) in steps.iter().enumerate() {
         let fail = |check: &mut Check, message: String| {
-            check.error(step.span, format!("{job} run {message}"))
+            check.error(step.span, format!("{job} run {message}"));
         };
         let Some(map) = step.as_map() else {
             fail(check, format!("value at `/{number}` is not an object"));

@@ -79,10 +79,10 @@ pub fn needs(check: &mut Check, at: &str, node: &Node) -> Option<Needs> {
                             matrix: None,
                         }),
                         (None, Some(map)) => {
-                            need(check, &format!("{at}:need"), item, map, &mut needs)
+                            need(check, &format!("{at}:need"), item, map, &mut needs);
                         }
                         (None, None) => {
-                            check.error(item.span, format!("{at}:need has an unsupported type"))
+                            check.error(item.span, format!("{at}:need has an unsupported type"));
                         }
                     }
                 }

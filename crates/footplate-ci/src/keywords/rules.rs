@@ -147,7 +147,7 @@ fn rule(check: &mut Check, at: &str, node: &Node, map: &Map, kind: Kind) -> Rule
         {
             Some((written, Ok(expr))) => rule.condition = Some((written.to_owned(), expr)),
             Some((_, Err(_))) => {
-                check.error(value.span, format!("{at} if invalid expression syntax"))
+                check.error(value.span, format!("{at} if invalid expression syntax"));
             }
             None => check.error(value.span, format!("{at} if should be a string")),
         }

@@ -31,7 +31,7 @@ pub fn trigger(check: &mut Check, at: &str, node: &Node) -> Option<Json> {
             match given(map, "project") {
                 None => check.error(node.span, format!("{at} project can't be blank")),
                 Some(project) if project.as_str() == Some("") => {
-                    check.error(project.span, format!("{at} project can't be blank"))
+                    check.error(project.span, format!("{at} project can't be blank"));
                 }
                 Some(project) => {
                     check.string(at, "project", project);
@@ -89,9 +89,7 @@ fn common(check: &mut Check, at: &str, map: &Map) {
 }
 
 fn include(check: &mut Check, at: &str, node: &Node) {
-    let items = node
-        .as_seq()
-        .map_or_else(|| std::slice::from_ref(node), |items| items);
+    let items = node.as_seq().unwrap_or_else(|| std::slice::from_ref(node));
     if items.len() > MAX_INCLUDES {
         check.error(
             node.span,

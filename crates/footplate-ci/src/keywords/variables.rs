@@ -88,7 +88,7 @@ fn read(check: &mut Check, at: &str, node: &Node, keys: &[&str]) -> Vec<YamlVari
                 options: None,
             }),
             (Value::Map(inner), None) => {
-                list.extend(complex(check, &at, key, &entry.value, inner, keys))
+                list.extend(complex(check, &at, key, &entry.value, inner, keys));
             }
             _ => check.error(
                 entry.value.span,

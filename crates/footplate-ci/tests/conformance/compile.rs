@@ -53,6 +53,12 @@ impl World<'_> {
     }
 }
 
+/// What was compiled, or the errors; and in both cases the diagnostics.
+type Run = Result<(Compiled, Vec<Diagnostic>), (Vec<String>, Vec<Diagnostic>)>;
+
+/// A comparison with what a case expects: the difference, if any.
+type Look<'a> = dyn Fn(&Json) -> Option<String> + 'a;
+
 /// The outcome of a compilation with everything answered.
 pub fn run(
     text: &str,
@@ -61,7 +67,7 @@ pub fn run(
     child: bool,
     has_project: bool,
     world: &World<'_>,
-) -> Result<(Compiled, Vec<Diagnostic>), (Vec<String>, Vec<Diagnostic>)> {
+) -> Run {
     let mut compiler = Compiler::new(Source {
         text: text.to_owned(),
         inputs,
@@ -236,7 +242,7 @@ fn compare(expect: &Json, compiled: &Compiled, context: Option<&Context>) -> Opt
     let differ = |what: &str, expected: &Json, got: Json| {
         (*expected != got).then(|| format!("{what}: expected {expected}, got {got}"))
     };
-    let checks: [(&str, &dyn Fn(&Json) -> Option<String>); 10] = [
+    let checks: [(&str, &Look<'_>); 10] = [
         ("stages", &|value| {
             differ("stages", value, json!(compiled.config.stages))
         }),

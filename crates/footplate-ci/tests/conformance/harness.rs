@@ -48,7 +48,7 @@ impl Verdicts {
                 (Some(fault), None) => unexpected.push(format!("{name}: {fault}")),
                 (Some(fault), Some(reason)) => println!("pending {name} ({reason}): {fault}"),
                 (None, Some(_)) => {
-                    unexpected.push(format!("{name}: passes, but is listed as pending"))
+                    unexpected.push(format!("{name}: passes, but is listed as pending"));
                 }
                 (None, None) => {}
             }

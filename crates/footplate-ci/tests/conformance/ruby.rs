@@ -96,7 +96,7 @@ fn patterns_match_as_re2() {
                 }
             }
             (Ok(pattern), Some(error)) => {
-                faults.push(format!("{text}: accepted as {pattern}, expected {error}"))
+                faults.push(format!("{text}: accepted as {pattern}, expected {error}"));
             }
             (Err(error), None) => faults.push(format!("{text}: {error}")),
         }

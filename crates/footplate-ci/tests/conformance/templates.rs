@@ -86,7 +86,7 @@ fn templates() {
                     .iter()
                     .any(|error| error.contains("is not a valid location")) =>
             {
-                println!("{name}: includes a template that is not there")
+                println!("{name}: includes a template that is not there");
             }
             Err(errors) => verdicts.add(name.clone(), Some(format!("{errors:?}"))),
             Ok(()) => verdicts.add(name.clone(), None),
