@@ -61,6 +61,8 @@ pub mod settings;
 mod sqlite;
 pub mod stages;
 pub mod tasks;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod tokens;
 mod tx;
 pub mod users;
