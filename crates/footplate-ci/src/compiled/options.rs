@@ -366,3 +366,45 @@ pub struct JobOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inputs: Option<Value>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Option<JobOptions> {
+        serde_json::from_str(text).ok()
+    }
+
+    #[test]
+    fn nothing_is_written_for_what_was_not_given_and_all_is_read_again() {
+        let empty = JobOptions::default();
+        assert_eq!(serde_json::to_string(&empty).ok().as_deref(), Some("{}"));
+        assert_eq!(read("{}"), Some(empty));
+    }
+
+    #[test]
+    fn an_empty_list_is_not_the_same_as_none() {
+        let cancelled = JobOptions {
+            before_script: Some(Vec::new()),
+            ..JobOptions::default()
+        };
+        let text = serde_json::to_string(&cancelled).unwrap_or_default();
+        assert_eq!(text, r#"{"before_script":[]}"#);
+        assert_eq!(read(&text), Some(cancelled));
+    }
+
+    #[test]
+    fn both_forms_of_a_cache_key_are_kept() {
+        for key in [
+            CacheKey::Text("$CI_COMMIT_REF_SLUG".to_owned()),
+            CacheKey::Files {
+                files: Some(vec!["Cargo.lock".to_owned()]),
+                files_commits: None,
+                prefix: Some("debug".to_owned()),
+            },
+        ] {
+            let text = serde_json::to_string(&key).unwrap_or_default();
+            assert_eq!(serde_json::from_str::<CacheKey>(&text).ok(), Some(key));
+        }
+    }
+}
