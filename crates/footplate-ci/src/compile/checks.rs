@@ -165,7 +165,7 @@ impl Checker<'_> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use footplate_model::{JobKind, SchedulingType, When};
     use indexmap::IndexMap;
 
@@ -175,7 +175,8 @@ mod tests {
         compiled::{Environment, RootVariables},
     };
 
-    fn job(name: &str, stage: &str, needs: &[&str]) -> CompiledJob {
+    /// A plain job for tests of this folder.
+    pub(in crate::compile) fn job(name: &str, stage: &str, needs: &[&str]) -> CompiledJob {
         let need = |name: &&str| Need {
             name: (*name).to_owned(),
             artifacts: true,
