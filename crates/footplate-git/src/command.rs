@@ -30,7 +30,6 @@ const SETTINGS: &[&str] = &[
     "receive.fsck.zeroPaddedFilemode=ignore",
     "uploadpack.allowFilter=true",
     "uploadpack.allowAnySHA1InWant=true",
-    "uploadpack.allowRefInWant=true",
     "uploadpack.advertiseBundleURIs=false",
 ];
 
