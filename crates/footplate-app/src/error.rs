@@ -116,6 +116,7 @@ impl From<footplate_store::Error> for Error {
             }
             Store::Taken(key) => Self::Conflict(key),
             Store::NotFound(_)
+            | Store::Corrupt(_)
             | Store::NewerSchema { .. }
             | Store::Column { .. }
             | Store::Secret(_)

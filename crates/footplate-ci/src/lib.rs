@@ -23,6 +23,7 @@ pub mod paths;
 pub mod patterns;
 mod pipeline;
 pub mod reference;
+pub mod templates;
 pub mod variables;
 pub mod yaml;
 

@@ -4,8 +4,9 @@ use std::{
     future::Future,
     path::Path,
     pin::pin,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use tokio::sync::oneshot;
@@ -14,8 +15,8 @@ use crate::{
     error::{Error, Result},
     migrate,
     notify::{Hub, Subscription, Topic},
-    postgres::Postgres,
-    sqlite::{Sqlite, in_savepoint},
+    postgres::{Mode, Postgres},
+    sqlite::{Sqlite, SqliteReads, in_savepoint, in_snapshot},
     tx::{Engine, Tx},
 };
 
@@ -29,6 +30,15 @@ pub struct Db {
     hub: Hub,
 }
 
+/// What the writer has done since it was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// Use cases, those that were rolled back included.
+    pub use_cases: u64,
+    /// Durable commits.
+    pub commits: u64,
+}
+
 enum DbEngine {
     Sqlite(Sqlite),
     Postgres(Postgres),
@@ -40,8 +50,16 @@ impl Db {
     /// # Errors
     /// The file cannot be opened or written, or its schema is newer than this program.
     pub async fn open_sqlite(path: &Path) -> Result<Self> {
+        Self::open_sqlite_with(path, SqliteReads::OwnThreads).await
+    }
+
+    /// As [`Db::open_sqlite`], with a choice of where reads run: for measurements.
+    ///
+    /// # Errors
+    /// As [`Db::open_sqlite`].
+    pub async fn open_sqlite_with(path: &Path, reads: SqliteReads) -> Result<Self> {
         let db = Self {
-            engine: Arc::new(DbEngine::Sqlite(Sqlite::open(path)?)),
+            engine: Arc::new(DbEngine::Sqlite(Sqlite::open(path, reads)?)),
             hub: Hub::default(),
         };
         migrate::run(&db).await?;
@@ -92,7 +110,18 @@ impl Db {
         self.hub.wake(topic);
     }
 
-    /// Runs statements that change nothing; all see the same state.
+    /// Use cases written so far and the durable commits that carried them; PostgreSQL groups by itself and is not counted.
+    pub fn written(&self) -> Option<Written> {
+        match &*self.engine {
+            DbEngine::Sqlite(sqlite) => Some(Written {
+                use_cases: sqlite.counts.use_cases.load(Ordering::Relaxed),
+                commits: sqlite.counts.commits.load(Ordering::Relaxed),
+            }),
+            DbEngine::Postgres(_) => None,
+        }
+    }
+
+    /// Runs statements that change nothing; all see the same state. A statement that writes is [`Error::ReadOnly`].
     ///
     /// # Errors
     /// Those of the closure and of the engine.
@@ -103,11 +132,10 @@ impl Db {
         E: From<Error> + Send + 'static,
     {
         match &*self.engine {
-            DbEngine::Sqlite(sqlite) => {
-                let reader = sqlite.reader().await?;
-                reader.run(|connection| ready(work(&mut Tx::new(Engine::Sqlite(connection)))))?
+            DbEngine::Sqlite(sqlite) => read_sqlite(sqlite, work).await,
+            DbEngine::Postgres(postgres) => {
+                on_postgres(postgres, self.hub.clone(), Mode::Read, work).await
             }
-            DbEngine::Postgres(postgres) => on_postgres(postgres, self.hub.clone(), work).await,
         }
     }
 
@@ -123,8 +151,10 @@ impl Db {
         E: From<Error> + Send + 'static,
     {
         match &*self.engine {
-            DbEngine::Sqlite(sqlite) => on_sqlite(sqlite, self.hub.clone(), work).await,
-            DbEngine::Postgres(postgres) => on_postgres(postgres, self.hub.clone(), work).await,
+            DbEngine::Sqlite(sqlite) => write_sqlite(sqlite, self.hub.clone(), work).await,
+            DbEngine::Postgres(postgres) => {
+                on_postgres(postgres, self.hub.clone(), Mode::Write, work).await
+            }
         }
     }
 }
@@ -137,7 +167,33 @@ fn ready<F: Future>(future: F) -> F::Output {
     }
 }
 
-async fn on_sqlite<T, E, F>(sqlite: &Sqlite, hub: Hub, work: F) -> Result<T, E>
+async fn read_sqlite<T, E, F>(sqlite: &Sqlite, work: F) -> Result<T, E>
+where
+    F: for<'x, 'y> AsyncFn(&'x mut Tx<'y>) -> Result<T, E> + Send + Sync + 'static,
+    T: Send + 'static,
+    E: From<Error> + Send + 'static,
+{
+    let read = move |connection: &rusqlite::Connection| {
+        in_snapshot(connection, |connection| {
+            ready(work(&mut Tx::new(Engine::Sqlite(connection))))
+        })
+        .unwrap_or_else(|error| Err(error.into()))
+    };
+    match sqlite.reads {
+        SqliteReads::CallersThread => sqlite.with_reader(read),
+        SqliteReads::OwnThreads => {
+            let (reply, answer) = oneshot::channel();
+            sqlite.submit_read(Box::new(move |connection| {
+                if !reply.is_closed() {
+                    let _ = reply.send(read(connection));
+                }
+            }));
+            answer.await.map_err(|_| Error::Closed)?
+        }
+    }
+}
+
+async fn write_sqlite<T, E, F>(sqlite: &Sqlite, hub: Hub, work: F) -> Result<T, E>
 where
     F: for<'x, 'y> AsyncFn(&'x mut Tx<'y>) -> Result<T, E> + Send + Sync + 'static,
     T: Send + 'static,
@@ -146,17 +202,20 @@ where
     let (reply, answer) = oneshot::channel();
     sqlite.submit(Box::new(move |connection| {
         let mut wakes = Vec::new();
-        let result = in_savepoint(connection, || {
-            let mut tx = Tx::new(Engine::Sqlite(connection));
-            let result = ready(work(&mut tx));
-            wakes = tx.wakes;
-            result
+        let result = connection.map(|connection| {
+            in_savepoint(connection, || {
+                let mut tx = Tx::new(Engine::Sqlite(connection));
+                let result = ready(work(&mut tx));
+                wakes = std::mem::take(&mut tx.wakes);
+                tx.settle(result)
+            })
         });
         Box::new(move |committed| {
-            let result = match committed {
-                Ok(()) => result,
-                Err(message) if result.is_ok() => Err(Error::Full(message.to_string()).into()),
-                Err(_) => result,
+            let result = match (committed, result) {
+                (Ok(()), Some(result)) => result,
+                (Err(_), Some(Err(error))) => Err(error),
+                (Err(error), _) => Err(error.into()),
+                (Ok(()), None) => Err(Error::Closed.into()),
             };
             if result.is_ok() {
                 wakes.into_iter().for_each(|topic| hub.wake(topic));
@@ -167,7 +226,7 @@ where
     answer.await.map_err(|_| Error::Closed)?
 }
 
-async fn on_postgres<T, E, F>(postgres: &Postgres, hub: Hub, work: F) -> Result<T, E>
+async fn on_postgres<T, E, F>(postgres: &Postgres, hub: Hub, mode: Mode, work: F) -> Result<T, E>
 where
     F: for<'x, 'y> AsyncFn(&'x mut Tx<'y>) -> Result<T, E> + Send + Sync + 'static,
     T: Send + 'static,
@@ -179,13 +238,10 @@ where
             let mut tries = 0;
             let result = loop {
                 tries += 1;
-                match once(&pool, &hub, &work).await {
+                match once(&pool, &hub, mode, &work).await {
                     Outcome::Done(result) => break result,
                     Outcome::Transient(error) if tries >= TRIES => break Err(error.into()),
-                    Outcome::Transient(_) => {
-                        tokio::time::sleep(std::time::Duration::from_millis(u64::from(tries) * 3))
-                            .await;
-                    }
+                    Outcome::Transient(_) => tokio::time::sleep(pause(tries)).await,
                 }
             };
             let _ = reply.send(result);
@@ -194,12 +250,23 @@ where
     answer.await.map_err(|_| Error::Panicked)?
 }
 
+/// Longer from try to try, and never the same for two that met.
+fn pause(tries: u32) -> Duration {
+    let jitter: f64 = rand::random();
+    Duration::from_millis(u64::from(tries) * 4).mul_f64(0.5 + jitter)
+}
+
 enum Outcome<T, E> {
     Done(Result<T, E>),
     Transient(Error),
 }
 
-async fn once<T, E, F>(pool: &deadpool_postgres::Pool, hub: &Hub, work: &F) -> Outcome<T, E>
+async fn once<T, E, F>(
+    pool: &deadpool_postgres::Pool,
+    hub: &Hub,
+    mode: Mode,
+    work: &F,
+) -> Outcome<T, E>
 where
     F: for<'x, 'y> AsyncFn(&'x mut Tx<'y>) -> Result<T, E>,
     E: From<Error>,
@@ -208,13 +275,16 @@ where
         Ok(client) => client,
         Err(error) => return Outcome::Done(Err(Error::from(error).into())),
     };
-    let transaction = match client.transaction().await {
+    let transaction = match mode.begin(&mut client).await {
         Ok(transaction) => transaction,
+        // The server was restarted while the connection lay in the pool; nothing has run yet.
+        Err(error) if error.is_closed() => return Outcome::Transient(error.into()),
         Err(error) => return Outcome::Done(Err(Error::from(error).into())),
     };
     let mut tx = Tx::new(Engine::Postgres(transaction));
     let result = work(&mut tx).await;
-    let transient = std::mem::take(&mut tx.transient);
+    let result = tx.settle(result);
+    let spoiled = tx.spoiled.take();
     let (wakes, Engine::Postgres(transaction)) = (tx.wakes, tx.engine) else {
         return Outcome::Done(Err(Error::Closed.into()));
     };
@@ -229,9 +299,9 @@ where
         },
         Err(error) => {
             let _ = transaction.rollback().await;
-            match transient {
-                Some(message) => Outcome::Transient(Error::Busy(message)),
-                None => Outcome::Done(Err(error)),
+            match spoiled {
+                Some(cause) if cause.is_transient() => Outcome::Transient(cause),
+                Some(_) | None => Outcome::Done(Err(error)),
             }
         }
     }
@@ -244,15 +314,13 @@ impl Db {
             DbEngine::Sqlite(sqlite) => {
                 let (reply, answer) = oneshot::channel();
                 sqlite.submit(Box::new(move |connection| {
-                    let result = in_savepoint(connection, || {
-                        connection.execute_batch(&script).map_err(Error::from)
+                    let result = connection.map_or(Ok(()), |connection| {
+                        in_savepoint(connection, || {
+                            connection.execute_batch(&script).map_err(Error::from)
+                        })
                     });
                     Box::new(move |committed| {
-                        let _ = reply.send(
-                            committed
-                                .map_err(|message| Error::Engine(message.to_string()))
-                                .and(result),
-                        );
+                        let _ = reply.send(result.and(committed));
                     })
                 }))?;
                 answer.await.map_err(|_| Error::Closed)?

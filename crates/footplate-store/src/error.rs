@@ -1,12 +1,12 @@
 //! What a database may answer instead of rows.
 
 /// A failure of the store.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// A row that must exist does not.
     #[error("no such row: {0}")]
     NotFound(&'static str),
-    /// A unique key is taken; the text names the index or its columns.
+    /// A unique key is taken; the text is the name of the index, the same on both engines (`TABLE_pkey` for a primary key).
     #[error("already taken: {0}")]
     Taken(String),
     /// Another transaction was in the way; the seam has already tried again.
@@ -18,6 +18,9 @@ pub enum Error {
     /// The file or its folder cannot be written.
     #[error("the database cannot be written: {0}")]
     ReadOnly(String),
+    /// The file or an index is damaged.
+    #[error("the database is damaged, restore a backup: {0}")]
+    Corrupt(String),
     /// The schema was made by a newer version of the program.
     #[error(
         "the database has schema {found}, this program knows {known}: it was used by a newer version; install that one or restore a backup"
@@ -58,6 +61,14 @@ impl Error {
     pub(crate) fn is_transient(&self) -> bool {
         matches!(self, Self::Busy(_))
     }
+
+    /// Whether the engine refused the statement, after which the transaction can only be rolled back.
+    pub(crate) fn spoils_transaction(&self) -> bool {
+        !matches!(
+            self,
+            Self::NotFound(_) | Self::Column { .. } | Self::Secret(_)
+        )
+    }
 }
 
 impl From<rusqlite::Error> for Error {
@@ -67,7 +78,10 @@ impl From<rusqlite::Error> for Error {
         match error.sqlite_error() {
             Some(cause) => match cause.code {
                 ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Self::Busy(text),
+                // 4874: no room for the shared memory of the write-ahead log
                 ErrorCode::DiskFull => Self::Full(text),
+                ErrorCode::SystemIoFailure if cause.extended_code == 4874 => Self::Full(text),
+                ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Self::Corrupt(text),
                 ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied => {
                     Self::ReadOnly(text)
                 }
@@ -101,6 +115,8 @@ impl From<tokio_postgres::Error> for Error {
             Self::Full(text)
         } else if *code == SqlState::READ_ONLY_SQL_TRANSACTION {
             Self::ReadOnly(text)
+        } else if *code == SqlState::DATA_CORRUPTED || *code == SqlState::INDEX_CORRUPTED {
+            Self::Corrupt(text)
         } else {
             Self::Engine(text)
         }

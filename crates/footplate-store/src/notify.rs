@@ -2,10 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use footplate_model::{JobId, PipelineId};
+use footplate_model::{JobId, PipelineId, ProjectId};
 use tokio::sync::watch;
 
 /// What somebody may wait for.
@@ -15,6 +15,8 @@ pub enum Topic {
     Queue,
     /// Background work was written down.
     Tasks,
+    /// A pipeline or job of a project changed.
+    Project(ProjectId),
     /// A pipeline or one of its jobs changed.
     Pipeline(PipelineId),
     /// A job or its trace changed.
@@ -29,37 +31,55 @@ pub struct Hub {
 
 /// A place in the queue for one topic; counts from the moment it was made.
 #[derive(Debug)]
-pub struct Subscription(watch::Receiver<u64>);
+pub struct Subscription {
+    woken: watch::Receiver<u64>,
+    topic: Topic,
+    hub: Hub,
+}
 
 impl Subscription {
     /// Waits until the topic is woken; at once when that happened since the last call.
     pub async fn woken(&mut self) {
         // The hub keeps a topic's sender while it has receivers, so an error cannot come first.
-        let _ = self.0.changed().await;
+        let _ = self.woken.changed().await;
+    }
+}
+
+impl Drop for Subscription {
+    /// The last one takes the topic along: jobs and pipelines come and go by the million.
+    fn drop(&mut self) {
+        let mut topics = self.hub.lock();
+        if topics
+            .get(&self.topic)
+            .is_some_and(|sender| sender.receiver_count() <= 1)
+        {
+            topics.remove(&self.topic);
+        }
     }
 }
 
 impl Hub {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Topic, watch::Sender<u64>>> {
+        self.topics.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Registers for a topic. Look at the rows after this, then wait.
     pub fn subscribe(&self, topic: Topic) -> Subscription {
-        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
-        Subscription(
-            topics
-                .entry(topic)
-                .or_insert_with(|| watch::Sender::new(0))
-                .subscribe(),
-        )
+        let woken = self
+            .lock()
+            .entry(topic)
+            .or_insert_with(|| watch::Sender::new(0))
+            .subscribe();
+        Subscription {
+            woken,
+            topic,
+            hub: self.clone(),
+        }
     }
 
     /// Wakes everybody who waits for the topic.
     pub fn wake(&self, topic: Topic) {
-        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(sender) = topics.get(&topic) else {
-            return;
-        };
-        if sender.receiver_count() == 0 {
-            topics.remove(&topic);
-        } else {
+        if let Some(sender) = self.lock().get(&topic) {
             sender.send_modify(|count| *count = count.wrapping_add(1));
         }
     }
@@ -75,8 +95,10 @@ mod tests {
         let mut waiting = hub.subscribe(Topic::Queue);
         hub.wake(Topic::Queue);
         waiting.woken().await;
+        let second = hub.subscribe(Topic::Queue);
         drop(waiting);
-        hub.wake(Topic::Queue);
+        assert_eq!(hub.topics.lock().unwrap().len(), 1);
+        drop(second);
         assert!(hub.topics.lock().unwrap().is_empty());
     }
 }

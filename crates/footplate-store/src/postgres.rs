@@ -3,19 +3,26 @@
 //! A transaction's future need not be `Send`, and a caller who goes away must not break it off: so each one is handed as a
 //! closure to a thread with a local task set.
 
-use deadpool_postgres::{ManagerConfig, Pool, RecyclingMethod, Runtime};
 use std::{
     future::Future,
     pin::Pin,
     sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use deadpool_postgres::{
+    Client, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Transaction,
 };
 use tokio::{sync::mpsc, task::LocalSet};
-use tokio_postgres::NoTls;
+use tokio_postgres::{Config, IsolationLevel, NoTls, config::SslMode};
 
 use crate::error::{Error, Result};
 
 const THREADS: usize = 2;
 const CONNECTIONS: usize = 24;
+/// For a free connection of the pool, and for a new one to the server.
+const WAIT: Duration = Duration::from_secs(30);
+const CONNECT: Duration = Duration::from_secs(10);
 
 type Job = Box<dyn FnOnce(Pool) -> Pin<Box<dyn Future<Output = ()>>> + Send>;
 
@@ -27,14 +34,19 @@ pub(crate) struct Postgres {
 
 impl Postgres {
     pub(crate) fn open(url: &str) -> Result<Self> {
-        let mut config = deadpool_postgres::Config::new();
-        config.url = Some(url.to_owned());
-        config.manager = Some(ManagerConfig {
-            recycling_method: RecyclingMethod::Fast,
-        });
-        config.pool = Some(deadpool_postgres::PoolConfig::new(CONNECTIONS));
-        let pool = config
-            .create_pool(Some(Runtime::Tokio1), NoTls)
+        let manager = Manager::from_config(
+            parse(url)?,
+            NoTls,
+            ManagerConfig {
+                recycling_method: RecyclingMethod::Fast,
+            },
+        );
+        let pool = Pool::builder(manager)
+            .max_size(CONNECTIONS)
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(WAIT))
+            .create_timeout(Some(CONNECT))
+            .build()
             .map_err(|error| Error::Engine(error.to_string()))?;
         let threads = (0..THREADS)
             .map(|number| thread(number, pool.clone()))
@@ -56,6 +68,59 @@ impl Postgres {
     }
 }
 
+/// What a transaction is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// One state for all statements, and nothing is changed.
+    Read,
+    /// Each statement sees what was committed before it, so that what is locked by writing is read afresh afterwards.
+    Write,
+}
+
+impl Mode {
+    pub(crate) async fn begin(
+        self,
+        client: &mut Client,
+    ) -> Result<Transaction<'_>, tokio_postgres::Error> {
+        let begin = client.build_transaction();
+        match self {
+            Self::Read => begin
+                .isolation_level(IsolationLevel::RepeatableRead)
+                .read_only(true),
+            Self::Write => begin.isolation_level(IsolationLevel::ReadCommitted),
+        }
+        .start()
+        .await
+    }
+}
+
+/// Reads a connection URL; refuses one that demands what this build cannot do.
+fn parse(url: &str) -> Result<Config> {
+    let no_tls = || {
+        Error::Engine(
+            "the PostgreSQL URL demands TLS (sslmode), which this build does not speak: use sslmode=disable over a private \
+             network or a local socket, or a TLS tunnel"
+                .to_owned(),
+        )
+    };
+    if url.contains("sslmode=verify") {
+        return Err(no_tls());
+    }
+    let mut config: Config = url
+        .parse()
+        .map_err(|error| Error::Engine(format!("the PostgreSQL URL cannot be read: {error}")))?;
+    if config.get_ssl_mode() == SslMode::Require {
+        return Err(no_tls());
+    }
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(CONNECT);
+    }
+    if config.get_application_name().is_none() {
+        config.application_name("footplate");
+    }
+    Ok(config)
+}
+
 fn thread(number: usize, pool: Pool) -> Result<mpsc::UnboundedSender<Job>> {
     let (sender, mut queue) = mpsc::unbounded_channel::<Job>();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -74,4 +139,19 @@ fn thread(number: usize, pool: Pool) -> Result<mpsc::UnboundedSender<Job>> {
         })
         .map_err(|error| Error::Engine(error.to_string()))?;
     Ok(sender)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn a_url_that_demands_tls_is_refused_in_plain_words() {
+        for mode in ["require", "verify-full", "verify-ca"] {
+            let error = parse(&format!("postgres://me@host/db?sslmode={mode}")).unwrap_err();
+            assert!(error.to_string().contains("demands TLS"), "{error}");
+        }
+        assert!(parse("postgres://me@host/db?sslmode=disable").is_ok());
+        assert!(parse("postgres://me@host/db").is_ok());
+    }
 }

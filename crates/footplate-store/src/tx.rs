@@ -3,6 +3,7 @@
 use crate::{
     error::{Error, Result},
     notify::Topic,
+    sqlite,
     value::{Row, Value},
 };
 
@@ -36,8 +37,9 @@ macro_rules! sql {
 pub struct Tx<'a> {
     pub(crate) engine: Engine<'a>,
     pub(crate) wakes: Vec<Topic>,
-    /// A statement failed in a way that makes the whole transaction worth another try.
-    pub(crate) transient: Option<String>,
+    /// The first refusal of the engine. From then on the transaction can only be rolled back: PostgreSQL insists on it and
+    /// answers a commit with a silent rollback, so that SQLite is held to the same.
+    pub(crate) spoiled: Option<Error>,
 }
 
 pub(crate) enum Engine<'a> {
@@ -50,7 +52,7 @@ impl<'a> Tx<'a> {
         Self {
             engine,
             wakes: Vec::new(),
-            transient: None,
+            spoiled: None,
         }
     }
 
@@ -91,6 +93,7 @@ impl Query<'_, '_> {
     /// # Errors
     /// Those of the engine.
     pub async fn execute(self) -> Result<u64> {
+        self.tx.check()?;
         let result = run_execute(&self.tx.engine, self.sql, &self.binds).await;
         self.tx.note(result)
     }
@@ -100,6 +103,7 @@ impl Query<'_, '_> {
     /// # Errors
     /// Those of the engine and of `read`.
     pub async fn all<T>(self, read: impl FnMut(&Row<'_>) -> Result<T>) -> Result<Vec<T>> {
+        self.tx.check()?;
         let result = run_query(&self.tx.engine, self.sql, &self.binds, read).await;
         self.tx.note(result)
     }
@@ -126,13 +130,34 @@ impl Query<'_, '_> {
 }
 
 impl Tx<'_> {
-    fn note<T>(&mut self, result: Result<T>) -> Result<T> {
-        if let Err(error) = &result
-            && error.is_transient()
-        {
-            self.transient = Some(error.to_string());
+    fn check(&self) -> Result<()> {
+        match &self.spoiled {
+            Some(error) => Err(error.clone()),
+            None => Ok(()),
         }
-        result
+    }
+
+    fn note<T>(&mut self, result: Result<T>) -> Result<T> {
+        result.map_err(|error| {
+            let error = match (&self.engine, error) {
+                (Engine::Sqlite(connection), Error::Taken(message)) => {
+                    Error::Taken(sqlite::taken_index(connection, &message))
+                }
+                (_, error) => error,
+            };
+            if error.spoils_transaction() {
+                self.spoiled = Some(error.clone());
+            }
+            error
+        })
+    }
+
+    /// What becomes of the transaction: its result, unless a statement was refused and the use case went on as if nothing were.
+    pub(crate) fn settle<T, E: From<Error>>(&self, result: Result<T, E>) -> Result<T, E> {
+        match (&self.spoiled, result) {
+            (Some(error), Ok(_)) => Err(error.clone().into()),
+            (_, result) => result,
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::engines;
+use footplate_store::testing;
 
 type Schema = BTreeMap<String, String>;
 
@@ -156,30 +156,33 @@ fn differences(one: &Schema, other: &Schema) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_two_schemas_are_the_same_and_a_planted_difference_is_caught() {
-    let (sqlite, postgres) = (engines::sqlite().await, engines::postgres().await);
+    let (sqlite, postgres) = (
+        testing::sqlite().await.unwrap(),
+        testing::postgres().await.unwrap(),
+    );
     let (one, other) = (
-        sqlite_schema(&sqlite.name),
-        postgres_schema(&postgres.name).await,
+        sqlite_schema(&sqlite.place),
+        postgres_schema(&postgres.place).await,
     );
     assert!(one.len() > 200, "only {} facts found", one.len());
     let found = differences(&one, &other);
     assert!(found.is_empty(), "{}", found.join("\n"));
 
-    rusqlite::Connection::open(&sqlite.name)
+    rusqlite::Connection::open(&sqlite.place)
         .unwrap()
         .execute_batch("ALTER TABLE users ADD COLUMN planted TEXT; DROP INDEX jobs_runner;")
         .unwrap();
-    assert_eq!(differences(&sqlite_schema(&sqlite.name), &other).len(), 2);
+    assert_eq!(differences(&sqlite_schema(&sqlite.place), &other).len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_newer_schema_is_refused_in_plain_words() {
-    let sqlite = engines::sqlite().await;
-    rusqlite::Connection::open(&sqlite.name)
+    let sqlite = testing::sqlite().await.unwrap();
+    rusqlite::Connection::open(&sqlite.place)
         .unwrap()
         .execute_batch("UPDATE schema_version SET version = 999")
         .unwrap();
-    let error = footplate_store::Db::open_sqlite(std::path::Path::new(&sqlite.name))
+    let error = footplate_store::Db::open_sqlite(std::path::Path::new(&sqlite.place))
         .await
         .err()
         .unwrap();

@@ -1,8 +1,16 @@
 //! What the seam promises: commit, roll back, retry, survive panics and callers that go away.
 
-use footplate_store::{Db, Error, Topic, Tx, settings};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+        mpsc,
+    },
+    time::Duration,
+};
 
-use crate::engines;
+use footplate_model::ProjectId;
+use footplate_store::{Db, Error, Topic, Tx, settings, sql, testing};
 
 async fn value(db: &Db, key: &'static str) -> Option<String> {
     db.read(async move |tx: &mut Tx<'_>| settings::find(tx, key).await)
@@ -10,9 +18,33 @@ async fn value(db: &Db, key: &'static str) -> Option<String> {
         .unwrap()
 }
 
+/// A use case that says when it has begun and then stands still until it is let go.
+struct Held {
+    begun: mpsc::Receiver<()>,
+    go: mpsc::Sender<()>,
+    task: tokio::task::JoinHandle<Result<(), Error>>,
+}
+
+fn hold(db: &Db, key: &'static str) -> Held {
+    let (begin, begun) = mpsc::channel();
+    let (go, wait) = mpsc::channel();
+    let (db, wait) = (db.clone(), std::sync::Mutex::new(wait));
+    let task = tokio::spawn(async move {
+        db.write(async move |tx: &mut Tx<'_>| {
+            tx.wake(Topic::Queue);
+            settings::put(tx, key, "1").await?;
+            let _ = begin.send(());
+            let _ = wait.lock().unwrap().recv();
+            Ok(())
+        })
+        .await
+    });
+    Held { begun, go, task }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn commits_on_ok_and_rolls_back_on_err() {
-    for fresh in engines::both().await {
+    for fresh in testing::both().await.unwrap() {
         let db = &fresh.db;
         db.write(async |tx: &mut Tx<'_>| settings::put(tx, "a", "1").await)
             .await
@@ -29,8 +61,34 @@ async fn commits_on_ok_and_rolls_back_on_err() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_error_of_the_use_case_passes_through() {
+    #[derive(Debug)]
+    enum Mine {
+        Refused(u32),
+        Store,
+    }
+    impl From<Error> for Mine {
+        fn from(_: Error) -> Self {
+            Self::Store
+        }
+    }
+    for fresh in testing::both().await.unwrap() {
+        let refused: Result<(), Mine> = fresh
+            .db
+            .write(async |_: &mut Tx<'_>| Err(Mine::Refused(7)))
+            .await;
+        assert!(matches!(refused, Err(Mine::Refused(7))));
+        let broken: Result<u64, Mine> = fresh
+            .db
+            .write(async |tx: &mut Tx<'_>| Ok(tx.query(sql!("nonsense")).execute().await?))
+            .await;
+        assert!(matches!(broken, Err(Mine::Store)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn many_writers_lose_nothing() {
-    for fresh in engines::both().await {
+    for fresh in testing::both().await.unwrap() {
         let db = fresh.db.clone();
         db.write(async |tx: &mut Tx<'_>| settings::put(tx, "n", "0").await)
             .await
@@ -65,8 +123,54 @@ async fn many_writers_lose_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn use_cases_that_wait_together_share_one_commit() {
+    let fresh = testing::sqlite().await.unwrap();
+    let db = &fresh.db;
+    let before = db.written().unwrap();
+    let held = hold(db, "first");
+    held.begun.recv().unwrap();
+    let mut others: Vec<_> = (0..30)
+        .map(|number| {
+            let write = {
+                let db = db.clone();
+                async move {
+                    db.write(async move |tx: &mut Tx<'_>| {
+                        settings::put(tx, &format!("other {number}"), "1").await?;
+                        // Every third fails, and only it is rolled back.
+                        if number % 3 == 0 {
+                            return Err(Error::NotFound("planted"));
+                        }
+                        Ok(())
+                    })
+                    .await
+                }
+            };
+            begin(write)
+        })
+        .collect();
+    held.go.send(()).unwrap();
+    held.task.await.unwrap().unwrap();
+    for (number, other) in others.iter_mut().enumerate() {
+        assert_eq!(other.await.is_err(), number % 3 == 0, "{number}");
+    }
+    let after = db.written().unwrap();
+    assert_eq!(after.use_cases - before.use_cases, 31);
+    assert_eq!(after.commits - before.commits, 1);
+    assert_eq!(value(db, "other 3").await, None);
+    assert_eq!(value(db, "other 4").await.as_deref(), Some("1"));
+}
+
+/// Polls a future once, which hands its use case to the writer.
+fn begin<F: Future>(future: F) -> std::pin::Pin<Box<F>> {
+    let mut future = Box::pin(future);
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(future.as_mut().poll(&mut context).is_pending());
+    future
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_panic_rolls_back_and_the_writer_lives() {
-    for fresh in engines::both().await {
+    for fresh in testing::both().await.unwrap() {
         let db = &fresh.db;
         let result: Result<(), Error> = db
             .write(async |tx: &mut Tx<'_>| {
@@ -75,6 +179,8 @@ async fn a_panic_rolls_back_and_the_writer_lives() {
             })
             .await;
         assert!(matches!(result, Err(Error::Panicked)), "{result:?}");
+        let read: Result<(), Error> = db.read(async |_: &mut Tx<'_>| panic!("planted")).await;
+        assert!(matches!(read, Err(Error::Panicked)), "{read:?}");
         assert_eq!(value(db, "p").await, None);
         db.write(async |tx: &mut Tx<'_>| settings::put(tx, "p", "2").await)
             .await
@@ -82,46 +188,170 @@ async fn a_panic_rolls_back_and_the_writer_lives() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_caller_who_goes_away_breaks_nothing_and_the_wake_comes() {
-    for fresh in engines::both().await {
-        let db = fresh.db.clone();
+    for fresh in testing::both().await.unwrap() {
+        let db = &fresh.db;
         let mut waiting = db.subscribe(Topic::Queue);
-        let caller = tokio::spawn({
-            let db = db.clone();
-            async move {
-                let _: Result<(), Error> = db
-                    .write(async |tx: &mut Tx<'_>| {
-                        tx.wake(Topic::Queue);
-                        for n in 0..50 {
-                            settings::put(tx, "gone", &n.to_string()).await?;
-                        }
-                        Ok(())
-                    })
-                    .await;
-            }
-        });
-        tokio::task::yield_now().await;
-        caller.abort();
-        // Either the task was aborted before it began, or the transaction went on to its end and woke us.
-        if caller.await.is_ok() || value(&db, "gone").await.is_some() {
-            waiting.woken().await;
-            assert_eq!(value(&db, "gone").await.as_deref(), Some("49"));
-        }
+        let mut elsewhere = db.subscribe(Topic::Project(ProjectId(1)));
+        let held = hold(db, "gone");
+        held.begun.recv().unwrap();
+        held.task.abort();
+        assert!(held.task.await.unwrap_err().is_cancelled());
+        assert!(!woken_now(&mut waiting).await, "woken before the commit");
+        held.go.send(()).unwrap();
+        waiting.woken().await;
+        assert_eq!(value(db, "gone").await.as_deref(), Some("1"));
+        assert!(!woken_now(&mut elsewhere).await);
+    }
+}
+
+async fn woken_now(subscription: &mut footplate_store::Subscription) -> bool {
+    tokio::time::timeout(Duration::ZERO, subscription.woken())
+        .await
+        .is_ok()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rolled_back_use_case_wakes_nobody() {
+    for fresh in testing::both().await.unwrap() {
+        let mut waiting = fresh.db.subscribe(Topic::Tasks);
+        let refused: Result<(), Error> = fresh
+            .db
+            .write(async |tx: &mut Tx<'_>| {
+                tx.wake(Topic::Tasks);
+                Err(Error::NotFound("planted"))
+            })
+            .await;
+        assert!(refused.is_err());
+        assert!(!woken_now(&mut waiting).await);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn deadlocked_use_cases_are_run_again() {
+    let fresh = testing::postgres().await.unwrap();
+    let db = &fresh.db;
+    for key in ["x", "y"] {
+        db.write(async move |tx: &mut Tx<'_>| settings::put(tx, key, "0").await)
+            .await
+            .unwrap();
+    }
+    let (runs, met) = (
+        Arc::new(AtomicU32::new(0)),
+        Arc::new(tokio::sync::Barrier::new(2)),
+    );
+    let crossing = |first: &'static str, second: &'static str| {
+        let (db, runs, met) = (db.clone(), Arc::clone(&runs), Arc::clone(&met));
+        tokio::spawn(async move {
+            db.write(async move |tx: &mut Tx<'_>| {
+                settings::put(tx, first, "1").await?;
+                if runs.fetch_add(1, Ordering::SeqCst) < 2 {
+                    met.wait().await;
+                }
+                settings::put(tx, second, "1").await
+            })
+            .await
+        })
+    };
+    let (one, other) = (crossing("x", "y"), crossing("y", "x"));
+    one.await.unwrap().unwrap();
+    other.await.unwrap().unwrap();
+    assert!(runs.load(Ordering::SeqCst) >= 3, "no deadlock was made");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_swallowed_refusal_is_not_committed_over() {
+    for fresh in testing::both().await.unwrap() {
+        let db = &fresh.db;
+        let result: Result<(), Error> = db
+            .write(async |tx: &mut Tx<'_>| {
+                settings::put(tx, "s", "1").await?;
+                let _ = tx.query(sql!("SELECT no_such_column")).execute().await;
+                Ok(())
+            })
+            .await;
+        assert!(matches!(result, Err(Error::Engine(_))), "{result:?}");
+        assert_eq!(value(db, "s").await, None);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_taken_key_says_so() {
-    for fresh in engines::both().await {
-        let insert = async |tx: &mut Tx<'_>| {
-            tx.query(footplate_store::sql!(
-                "INSERT INTO instance_settings (key, value) VALUES ('k', 'v')"
-            ))
-            .execute()
+async fn a_read_cannot_write_and_sees_one_state() {
+    for fresh in testing::both().await.unwrap() {
+        let db = &fresh.db;
+        let result = db
+            .read(async |tx: &mut Tx<'_>| settings::put(tx, "r", "1").await)
+            .await;
+        assert!(matches!(result, Err(Error::ReadOnly(_))), "{result:?}");
+        // Another writes between two statements of one read; the second statement does not see it.
+        let (first, written) = (std::sync::Mutex::new(None), std::sync::Mutex::new(None));
+        let (begin, begun) = mpsc::channel();
+        let (go, wait) = mpsc::channel::<()>();
+        *first.lock().unwrap() = Some(begin);
+        *written.lock().unwrap() = Some(wait);
+        let reader = tokio::spawn({
+            let db = db.clone();
+            async move {
+                db.read(async move |tx: &mut Tx<'_>| {
+                    let before = settings::find(tx, "r").await?;
+                    let _ = first.lock().unwrap().take().map(|begin| begin.send(()));
+                    let _ = written.lock().unwrap().take().map(|wait| wait.recv());
+                    Ok::<_, Error>((before, settings::find(tx, "r").await?))
+                })
+                .await
+            }
+        });
+        tokio::task::spawn_blocking(move || begun.recv())
             .await
-        };
-        fresh.db.write(insert).await.unwrap();
-        assert!(matches!(fresh.db.write(insert).await, Err(Error::Taken(_))));
+            .unwrap()
+            .unwrap();
+        db.write(async |tx: &mut Tx<'_>| settings::put(tx, "r", "1").await)
+            .await
+            .unwrap();
+        go.send(()).unwrap();
+        assert_eq!(reader.await.unwrap().unwrap(), (None, None));
+        assert_eq!(value(db, "r").await.as_deref(), Some("1"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_taken_key_has_the_same_name_on_both_engines() {
+    for fresh in testing::both().await.unwrap() {
+        let db = &fresh.db;
+        db.write(async |tx: &mut Tx<'_>| {
+            tx.query(sql!("INSERT INTO namespaces (name, path, full_path, full_name, visibility, created_at) VALUES ('n', 'n', 'n', 'n', 'private', $1)"))
+                .bind(footplate_model::Timestamp::from_micros(0))
+                .execute()
+                .await?;
+            tx.query(sql!("INSERT INTO instance_settings (key, value) VALUES ('k', 'v')")).execute().await
+        })
+        .await
+        .unwrap();
+        let key = db
+            .write(async |tx: &mut Tx<'_>| {
+                tx.query(sql!(
+                    "INSERT INTO instance_settings (key, value) VALUES ('k', 'v')"
+                ))
+                .execute()
+                .await
+            })
+            .await;
+        assert!(
+            matches!(&key, Err(Error::Taken(name)) if name == "instance_settings_pkey"),
+            "{key:?}"
+        );
+        let path = db
+            .write(async |tx: &mut Tx<'_>| {
+                tx.query(sql!("INSERT INTO namespaces (name, path, full_path, full_name, visibility, created_at) VALUES ('n', 'n', 'N', 'n', 'private', $1)"))
+                    .bind(footplate_model::Timestamp::from_micros(0))
+                    .execute()
+                    .await
+            })
+            .await;
+        assert!(
+            matches!(&path, Err(Error::Taken(name)) if name == "namespaces_full_path"),
+            "{path:?}"
+        );
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fs, path::Path};
 
-use crate::engines;
+use footplate_store::testing;
 
 /// A statement found in the source: where, and its text per engine.
 #[derive(Debug)]
@@ -134,10 +134,10 @@ fn all() -> Vec<Found> {
 }
 
 async fn faults(found: &[Found]) -> Vec<String> {
-    let sqlite = engines::sqlite().await;
-    let lite = rusqlite::Connection::open(&sqlite.name).unwrap();
-    let postgres = engines::postgres().await;
-    let (client, connection) = tokio_postgres::connect(&postgres.name, tokio_postgres::NoTls)
+    let sqlite = testing::sqlite().await.unwrap();
+    let lite = rusqlite::Connection::open(&sqlite.place).unwrap();
+    let postgres = testing::postgres().await.unwrap();
+    let (client, connection) = tokio_postgres::connect(&postgres.place, tokio_postgres::NoTls)
         .await
         .unwrap();
     tokio::spawn(connection);
