@@ -64,8 +64,8 @@ pub struct Pipeline {
     pub lock_version: i64,
 }
 
-/// A variable given with a pipeline or played job.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+/// A variable given with a pipeline or played job; never print its value.
+#[derive(Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct GivenVariable {
     /// Name.
     pub key: String,
@@ -76,6 +76,14 @@ pub struct GivenVariable {
     /// Not expanded.
     #[serde(default)]
     pub raw: bool,
+}
+
+impl std::fmt::Debug for GivenVariable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GivenVariable")
+            .field("key", &self.key)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A stage of a pipeline that has jobs.

@@ -165,3 +165,37 @@ pub async fn revoke_token(tx: &mut Tx<'_>, id: AgentTokenId) -> Result<()> {
         .await?;
     Ok(())
 }
+
+/// The token with this SHA-256, if it still works.
+pub async fn find_token_by_hash(tx: &mut Tx<'_>, hash: &[u8]) -> Result<Option<AgentToken>> {
+    tx.query(sql!(concat!(
+        "SELECT ",
+        token_columns!(),
+        " FROM agent_tokens WHERE token_hash = $1 AND revoked = FALSE"
+    )))
+    .bind(hash)
+    .optional(read_token)
+    .await
+}
+
+/// Writes down a use; callers do so at most every few minutes.
+pub async fn touch_token(tx: &mut Tx<'_>, id: AgentTokenId, now: Timestamp) -> Result<()> {
+    tx.query(sql!(
+        "UPDATE agent_tokens SET last_used_at = $2 WHERE id = $1"
+    ))
+    .bind(id)
+    .bind(now)
+    .execute()
+    .await?;
+    Ok(())
+}
+
+/// Several agents; `ids` is a JSON list.
+pub async fn list_by_ids(tx: &mut Tx<'_>, ids: &str) -> Result<Vec<Agent>> {
+    tx.query(sql!(
+        "SELECT id, project_id, name, created_by_user_id, created_at FROM agents WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each($1)) ORDER BY id"
+    ))
+    .bind(ids)
+    .all(read)
+    .await
+}

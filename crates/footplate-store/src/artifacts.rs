@@ -1,6 +1,6 @@
 //! Artifact files of jobs; the bytes are in the blob store.
 
-use footplate_model::{Artifact, JobId, ProjectId, Timestamp};
+use footplate_model::{Artifact, JobId, PipelineId, ProjectId, Timestamp};
 
 use crate::{Result, Row, Tx, sql};
 
@@ -104,10 +104,10 @@ pub async fn keep(tx: &mut Tx<'_>, job: JobId) -> Result<()> {
     Ok(())
 }
 
-/// Jobs with files that have expired.
+/// Jobs with files that have expired and are not locked.
 pub async fn list_expired_jobs(tx: &mut Tx<'_>, now: Timestamp, limit: i64) -> Result<Vec<JobId>> {
     tx.query(sql!(
-        "SELECT DISTINCT job_id FROM job_artifacts WHERE expire_at <= $1 ORDER BY job_id LIMIT $2"
+        "SELECT DISTINCT job_id FROM job_artifacts WHERE locked = FALSE AND expire_at <= $1 ORDER BY job_id LIMIT $2"
     ))
     .bind(now)
     .bind(limit)
@@ -115,21 +115,89 @@ pub async fn list_expired_jobs(tx: &mut Tx<'_>, now: Timestamp, limit: i64) -> R
     .await
 }
 
-/// Lets all files of a project expire now.
+/// Lets all files of a project expire now, but for locked ones.
 pub async fn expire_project(tx: &mut Tx<'_>, project: ProjectId, now: Timestamp) -> Result<()> {
     tx.query(sql!(
-        "UPDATE job_artifacts SET expire_at = $2 WHERE project_id = $1"
+        "UPDATE job_artifacts SET expire_at = $2 WHERE project_id = $1 AND locked = FALSE"
     ))
     .bind(project)
     .bind(now)
     .execute()
     .await?;
     tx.query(sql!(
-        "UPDATE jobs SET artifacts_expire_at = $2 WHERE project_id = $1 AND artifacts <> '[]'"
+        "UPDATE jobs SET artifacts_expire_at = $2 WHERE id IN (SELECT job_id FROM job_artifacts WHERE project_id = $1 AND locked = FALSE)"
     ))
     .bind(project)
     .bind(now)
     .execute()
     .await?;
     Ok(())
+}
+
+/// Locks the files of the pipelines in a JSON list, or lets them go: the latest successful pipeline of a ref keeps its files
+/// (`pipeline-processing.md §13.2`).
+pub async fn set_locked(tx: &mut Tx<'_>, pipelines: &str, locked: bool) -> Result<u64> {
+    tx.query(sql!(
+        "UPDATE job_artifacts SET locked = $2 WHERE locked <> $2 AND job_id IN \
+         (SELECT j.id FROM jobs j WHERE j.pipeline_id IN (SELECT CAST(value AS BIGINT) FROM json_each($1)))"
+    ))
+    .bind(pipelines)
+    .bind(locked)
+    .execute()
+    .await
+}
+
+/// Whether a job has files that are locked.
+pub async fn is_locked(tx: &mut Tx<'_>, job: JobId) -> Result<bool> {
+    let found = tx
+        .query(sql!(
+            "SELECT id FROM job_artifacts WHERE job_id = $1 AND locked = TRUE LIMIT 1"
+        ))
+        .bind(job)
+        .optional(|row| row.get::<i64>(0))
+        .await?;
+    Ok(found.is_some())
+}
+
+/// Pipelines of a ref older than `newest` that still have locked files.
+pub async fn list_locked_pipelines(
+    tx: &mut Tx<'_>,
+    project: ProjectId,
+    ref_name: &str,
+    tag: bool,
+    newest: PipelineId,
+) -> Result<Vec<PipelineId>> {
+    tx.query(sql!(
+        "SELECT DISTINCT j.pipeline_id FROM job_artifacts a JOIN jobs j ON j.id = a.job_id WHERE a.project_id = $1 AND a.locked = TRUE \
+         AND j.ref = $2 AND j.tag = $3 AND j.pipeline_id < $4 ORDER BY j.pipeline_id"
+    ))
+    .bind(project)
+    .bind(ref_name)
+    .bind(tag)
+    .bind(newest)
+    .all(|row| row.get(0))
+    .await
+}
+
+/// All files of a pipeline's jobs: reports for a test summary, blobs before a deletion.
+pub async fn list_of_pipeline(tx: &mut Tx<'_>, pipeline: PipelineId) -> Result<Vec<Artifact>> {
+    tx.query(sql!(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM job_artifacts WHERE job_id IN (SELECT j.id FROM jobs j WHERE j.pipeline_id = $1) ORDER BY id"
+    )))
+    .bind(pipeline)
+    .all(read)
+    .await
+}
+
+/// Removes one file's row; what it named.
+pub async fn delete(tx: &mut Tx<'_>, job: JobId, file_type: &str) -> Result<Option<String>> {
+    tx.query(sql!(
+        "DELETE FROM job_artifacts WHERE job_id = $1 AND file_type = $2 RETURNING blob_key"
+    ))
+    .bind(job)
+    .bind(file_type)
+    .optional(|row| row.get(0))
+    .await
 }

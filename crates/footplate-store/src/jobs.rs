@@ -1,13 +1,14 @@
 //! Jobs of every kind.
 
-use footplate_model::{
-    ArtifactSummary, Job, JobId, JobKind, PipelineId, ProjectId, RunnerId, Status, Timestamp,
-    UserId,
-};
+use footplate_model::{ArtifactSummary, Job, JobId, JobKind, PipelineId, Timestamp, UserId};
 
+pub use crate::job_lists::{
+    count_of_pipeline, list_named, list_of_commit, list_of_project, list_of_runner,
+    page_of_pipeline,
+};
 use crate::{Result, Row, Tx, sql};
 
-macro_rules! columns {
+macro_rules! job_columns {
     () => {
         "id, kind, project_id, pipeline_id, name, stage, stage_idx, status, when_, allow_failure, scheduling_type, needs, ref, tag, protected, user_id, tag_list, \
          definition_id, start_in, environment, resource_group, interruptible, retried, processed, enqueue_immediately, exit_code, failure_reason, coverage, \
@@ -16,8 +17,9 @@ macro_rules! columns {
          downstream_pipeline_id, bridge_errors, target_url, description"
     };
 }
+pub(crate) use job_columns;
 
-fn read(row: &Row<'_>) -> Result<Job> {
+pub(crate) fn read(row: &Row<'_>) -> Result<Job> {
     let mut c = row.columns();
     Ok(Job {
         id: c.next()?,
@@ -114,8 +116,39 @@ pub async fn list_definitions(tx: &mut Tx<'_>, pipeline: PipelineId) -> Result<V
     .await
 }
 
+/// Jobs whose ids differ only in the last 10 bits are counted together (`job_counts`).
+pub(crate) const BUCKET: i64 = 1024;
+
 /// Inserts a job as it is but for its id.
 pub async fn insert(tx: &mut Tx<'_>, new: &Job) -> Result<JobId> {
+    let id = insert_row(tx, new).await?;
+    if new.kind == JobKind::Build {
+        tx.query(sql!(
+            "INSERT INTO job_counts (project_id, bucket, jobs) VALUES ($1, $2, 1) \
+             ON CONFLICT (project_id, bucket) DO UPDATE SET jobs = job_counts.jobs + 1"
+        ))
+        .bind(new.project_id)
+        .bind(id.0 / BUCKET)
+        .execute()
+        .await?;
+    }
+    Ok(id)
+}
+
+/// Takes the jobs of a pipeline that goes out of the counts.
+pub(crate) async fn discount(tx: &mut Tx<'_>, pipeline: PipelineId) -> Result<()> {
+    tx.query(sql!(
+        "UPDATE job_counts SET jobs = jobs - (SELECT COUNT(*) FROM jobs j WHERE j.pipeline_id = $1 AND j.kind = 'build' AND j.id / 1024 = job_counts.bucket) \
+         WHERE project_id = (SELECT project_id FROM pipelines WHERE id = $1) \
+         AND bucket IN (SELECT j.id / 1024 FROM jobs j WHERE j.pipeline_id = $1 AND j.kind = 'build')"
+    ))
+    .bind(pipeline)
+    .execute()
+    .await?;
+    Ok(())
+}
+
+async fn insert_row(tx: &mut Tx<'_>, new: &Job) -> Result<JobId> {
     tx.query(sql!(
         "INSERT INTO jobs (kind, project_id, pipeline_id, name, stage, stage_idx, status, when_, allow_failure, scheduling_type, needs, ref, tag, protected, \
          user_id, tag_list, definition_id, start_in, environment, resource_group, interruptible, processed, enqueue_immediately, coverage, coverage_regex, created_at, \
@@ -165,7 +198,7 @@ pub async fn insert(tx: &mut Tx<'_>, new: &Job) -> Result<JobId> {
 pub async fn find(tx: &mut Tx<'_>, id: JobId) -> Result<Option<Job>> {
     tx.query(sql!(concat!(
         "SELECT ",
-        columns!(),
+        job_columns!(),
         " FROM jobs WHERE id = $1"
     )))
     .bind(id)
@@ -177,7 +210,7 @@ pub async fn find(tx: &mut Tx<'_>, id: JobId) -> Result<Option<Job>> {
 pub async fn list_of_pipeline(tx: &mut Tx<'_>, pipeline: PipelineId) -> Result<Vec<Job>> {
     tx.query(sql!(concat!(
         "SELECT ",
-        columns!(),
+        job_columns!(),
         " FROM jobs WHERE pipeline_id = $1 ORDER BY id"
     )))
     .bind(pipeline)
@@ -189,122 +222,10 @@ pub async fn list_of_pipeline(tx: &mut Tx<'_>, pipeline: PipelineId) -> Result<V
 pub async fn list_by_ids(tx: &mut Tx<'_>, ids: &str) -> Result<Vec<Job>> {
     tx.query(sql!(concat!(
         "SELECT ",
-        columns!(),
+        job_columns!(),
         " FROM jobs WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each($1)) ORDER BY id"
     )))
     .bind(ids)
-    .all(read)
-    .await
-}
-
-/// A page of a project's script jobs, retried ones included, newest first. `beyond` is the last id of the page before;
-/// `statuses` a JSON list, `None` = all. Never counts.
-pub async fn list_of_project(
-    tx: &mut Tx<'_>,
-    project: ProjectId,
-    statuses: Option<&str>,
-    beyond: Option<i64>,
-    limit: i64,
-    offset: i64,
-) -> Result<Vec<Job>> {
-    let last = beyond.unwrap_or(i64::MAX);
-    match statuses {
-        None => {
-            tx.query(sql!(concat!(
-                "SELECT ",
-                columns!(),
-                " FROM jobs WHERE project_id = $1 AND kind = 'build' AND id < $2 ORDER BY id DESC LIMIT $3 OFFSET $4"
-            )))
-            .bind(project)
-            .bind(last)
-            .bind(limit)
-            .bind(offset)
-            .all(read)
-            .await
-        }
-        Some(statuses) => {
-            // One ordered index range per status, so that a page costs the same wherever its rows are.
-            tx.query(sql!(concat!(
-                "SELECT ",
-                columns!(),
-                " FROM jobs WHERE project_id = $1 AND kind = 'build' AND id < $2 AND status IN (SELECT value FROM json_each($5)) ORDER BY id DESC LIMIT $3 OFFSET $4"
-            )))
-            .bind(project)
-            .bind(last)
-            .bind(limit)
-            .bind(offset)
-            .bind(statuses)
-            .all(read)
-            .await
-        }
-    }
-}
-
-/// A page of a pipeline's jobs of one kind, newest first.
-pub async fn page_of_pipeline(
-    tx: &mut Tx<'_>,
-    pipeline: PipelineId,
-    kind: JobKind,
-    statuses: Option<&str>,
-    include_retried: bool,
-    limit: i64,
-    offset: i64,
-) -> Result<Vec<Job>> {
-    tx.query(sql!(concat!(
-        "SELECT ",
-        columns!(),
-        " FROM jobs WHERE pipeline_id = $1 AND kind = $2 AND (CAST($3 AS TEXT) IS NULL OR status IN (SELECT value FROM json_each($3))) \
-         AND ($4 = TRUE OR retried = FALSE) ORDER BY id DESC LIMIT $5 OFFSET $6"
-    )))
-    .bind(pipeline)
-    .bind(kind)
-    .bind(statuses)
-    .bind(include_retried)
-    .bind(limit)
-    .bind(offset)
-    .all(read)
-    .await
-}
-
-/// How many jobs of a pipeline that page is of.
-pub async fn count_of_pipeline(
-    tx: &mut Tx<'_>,
-    pipeline: PipelineId,
-    kind: JobKind,
-    statuses: Option<&str>,
-    include_retried: bool,
-) -> Result<i64> {
-    tx.query(sql!(
-        "SELECT COUNT(*) FROM jobs WHERE pipeline_id = $1 AND kind = $2 AND (CAST($3 AS TEXT) IS NULL OR status IN (SELECT value FROM json_each($3))) \
-         AND ($4 = TRUE OR retried = FALSE)"
-    ))
-    .bind(pipeline)
-    .bind(kind)
-    .bind(statuses)
-    .bind(include_retried)
-    .one("count", |row| row.get(0))
-    .await
-}
-
-/// A page of a runner's jobs, newest first.
-pub async fn list_of_runner(
-    tx: &mut Tx<'_>,
-    runner: RunnerId,
-    status: Option<Status>,
-    beyond: Option<i64>,
-    limit: i64,
-    offset: i64,
-) -> Result<Vec<Job>> {
-    tx.query(sql!(concat!(
-        "SELECT ",
-        columns!(),
-        " FROM jobs WHERE runner_id = $1 AND (CAST($2 AS TEXT) IS NULL OR status = $2) AND id < $3 ORDER BY id DESC LIMIT $4 OFFSET $5"
-    )))
-    .bind(runner)
-    .bind(status)
-    .bind(beyond.unwrap_or(i64::MAX))
-    .bind(limit)
-    .bind(offset)
     .all(read)
     .await
 }

@@ -140,3 +140,85 @@ pub async fn group_level(
         .await?;
     Ok(found.flatten().unwrap_or(AccessLevel::NONE))
 }
+
+/// A direct member.
+pub async fn find(tx: &mut Tx<'_>, of: MemberOf, user: UserId) -> Result<Option<Member>> {
+    let (query, id) = match of {
+        MemberOf::Project(id) => (
+            tx.query(sql!("SELECT user_id, access_level, created_at, created_by, expires_at FROM project_members WHERE project_id = $1 AND user_id = $2")),
+            id.0,
+        ),
+        MemberOf::Group(id) => (
+            tx.query(sql!("SELECT user_id, access_level, created_at, created_by, expires_at FROM group_members WHERE group_id = $1 AND user_id = $2")),
+            id.0,
+        ),
+    };
+    query.bind(id).bind(user).optional(read(of)).await
+}
+
+/// Members of a project or group and of all groups around it, each with the highest role, in the order of their ids.
+pub async fn list_all(tx: &mut Tx<'_>, of: MemberOf, now: Timestamp) -> Result<Vec<Member>> {
+    let mut all = match of {
+        MemberOf::Project(_) => list(tx, of).await?,
+        MemberOf::Group(_) => Vec::new(),
+    };
+    all.extend(list_of_groups_around(tx, of).await?);
+    all.retain(|member| member.expires_at.is_none_or(|end| end > now));
+    // The highest role first; of equal ones the closest, which the sorts keep in front.
+    all.sort_by_key(|member| (member.user_id, std::cmp::Reverse(member.access_level)));
+    all.dedup_by_key(|member| member.user_id);
+    Ok(all)
+}
+
+/// Members of the groups around, a group itself included, the closest first.
+async fn list_of_groups_around(tx: &mut Tx<'_>, of: MemberOf) -> Result<Vec<Member>> {
+    let (query, id) = match of {
+        MemberOf::Project(id) => (
+            tx.query(sql!(
+                "WITH RECURSIVE around (id, parent_id, distance) AS (SELECT n.id, n.parent_id, 0 FROM namespaces n JOIN projects p ON p.namespace_id = n.id \
+                 WHERE p.id = $1 UNION ALL SELECT n.id, n.parent_id, a.distance + 1 FROM namespaces n JOIN around a ON n.id = a.parent_id) \
+                 SELECT g.group_id, g.user_id, g.access_level, g.created_at, g.created_by, g.expires_at FROM group_members g JOIN around a ON a.id = g.group_id \
+                 ORDER BY a.distance, g.user_id"
+            )),
+            id.0,
+        ),
+        MemberOf::Group(id) => (
+            tx.query(sql!(
+                "WITH RECURSIVE around (id, parent_id, distance) AS (SELECT n.id, n.parent_id, 0 FROM namespaces n WHERE n.id = $1 \
+                 UNION ALL SELECT n.id, n.parent_id, a.distance + 1 FROM namespaces n JOIN around a ON n.id = a.parent_id) \
+                 SELECT g.group_id, g.user_id, g.access_level, g.created_at, g.created_by, g.expires_at FROM group_members g JOIN around a ON a.id = g.group_id \
+                 ORDER BY a.distance, g.user_id"
+            )),
+            id.0,
+        ),
+    };
+    query
+        .bind(id)
+        .all(|row| {
+            let mut c = row.columns();
+            Ok(Member {
+                of: MemberOf::Group(c.next()?),
+                user_id: c.next()?,
+                access_level: c.next()?,
+                created_at: c.next()?,
+                created_by: c.next()?,
+                expires_at: c.next()?,
+            })
+        })
+        .await
+}
+
+/// Removes memberships whose last day has come; how many.
+pub async fn delete_ended(tx: &mut Tx<'_>, now: Timestamp) -> Result<u64> {
+    let of_projects = tx
+        .query(sql!("DELETE FROM project_members WHERE expires_at <= $1"))
+        .bind(now)
+        .execute()
+        .await?;
+    let of_groups = tx
+        .query(sql!("DELETE FROM group_members WHERE expires_at <= $1"))
+        .bind(now)
+        .execute()
+        .await?;
+    Ok(of_projects + of_groups)
+}

@@ -2,7 +2,7 @@
 
 use footplate_model::{Namespace, NamespaceId, NamespaceKind, Timestamp, UserId, Visibility};
 
-use crate::{Result, Row, Tx, sql, users::like};
+use crate::{Query, Result, Row, Tx, sql, users::like};
 
 macro_rules! columns {
     () => {
@@ -168,5 +168,137 @@ pub async fn delete(tx: &mut Tx<'_>, id: NamespaceId) -> Result<()> {
         .bind(id)
         .execute()
         .await?;
+    Ok(())
+}
+
+/// Which groups a list shows.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Looks into path and name; empty = all.
+    pub search: String,
+    /// Sees everything.
+    pub admin: bool,
+    /// Who asks.
+    pub viewer: Option<UserId>,
+    /// Only groups of which the viewer is Owner.
+    pub owned: bool,
+    /// Only groups that are in no other.
+    pub top_level: bool,
+    /// Only groups somewhere below this one.
+    pub below: Option<NamespaceId>,
+}
+
+// A member of a group is one of the groups inside it; whoever is a member of an inner group or of a project sees the outer ones.
+macro_rules! visible {
+    () => {
+        " FROM namespaces s WHERE user_id IS NULL AND ($1 = '' OR lower(full_path) LIKE $2 ESCAPE '\\' OR lower(name) LIKE $2 ESCAPE '\\') \
+         AND ($5 = FALSE OR parent_id IS NULL) AND (CAST($6 AS BIGINT) IS NULL OR EXISTS (SELECT 1 FROM namespaces o WHERE o.id = $6 \
+           AND substr(s.full_path, 1, length(o.full_path) + 1) = o.full_path || '/')) \
+         AND ($7 = FALSE OR EXISTS (SELECT 1 FROM group_members m JOIN namespaces o ON o.id = m.group_id WHERE m.user_id = $4 AND m.access_level >= 50 \
+           AND substr(s.full_path || '/', 1, length(o.full_path) + 1) = o.full_path || '/')) \
+         AND ($3 = TRUE OR visibility = 'public' OR (visibility = 'internal' AND CAST($4 AS BIGINT) IS NOT NULL) \
+           OR EXISTS (SELECT 1 FROM group_members m JOIN namespaces o ON o.id = m.group_id WHERE m.user_id = $4 \
+             AND (substr(s.full_path || '/', 1, length(o.full_path) + 1) = o.full_path || '/' \
+               OR substr(o.full_path || '/', 1, length(s.full_path) + 1) = s.full_path || '/')) \
+           OR EXISTS (SELECT 1 FROM project_members m JOIN projects p ON p.id = m.project_id WHERE m.user_id = $4 \
+             AND substr(p.full_path, 1, length(s.full_path) + 1) = s.full_path || '/'))"
+    };
+}
+
+/// A page of the groups that the viewer may see, by path.
+pub async fn list_visible(
+    tx: &mut Tx<'_>,
+    filter: &Filter,
+    limit: i64,
+    offset: i64,
+) -> Result<Vec<Namespace>> {
+    let query = tx.query(sql!(concat!(
+        "SELECT ",
+        columns!(),
+        visible!(),
+        " ORDER BY lower(full_path), id LIMIT $8 OFFSET $9"
+    )));
+    bind_filter(query, filter)
+        .bind(limit)
+        .bind(offset)
+        .all(read)
+        .await
+}
+
+/// How many groups that filter finds.
+pub async fn count_visible(tx: &mut Tx<'_>, filter: &Filter) -> Result<i64> {
+    let query = tx.query(sql!(concat!("SELECT COUNT(*)", visible!())));
+    bind_filter(query, filter)
+        .one("count", |row| row.get(0))
+        .await
+}
+
+fn bind_filter<'t, 'a>(query: Query<'t, 'a>, filter: &Filter) -> Query<'t, 'a> {
+    query
+        .bind(&filter.search)
+        .bind(like(&filter.search))
+        .bind(filter.admin)
+        .bind(filter.viewer)
+        .bind(filter.top_level)
+        .bind(filter.below)
+        .bind(filter.owned)
+}
+
+/// Several namespaces; `ids` is a JSON list.
+pub async fn list_by_ids(tx: &mut Tx<'_>, ids: &str) -> Result<Vec<Namespace>> {
+    tx.query(sql!(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM namespaces WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each($1)) ORDER BY id"
+    )))
+    .bind(ids)
+    .all(read)
+    .await
+}
+
+/// Writes new paths and names of a namespace and of everything inside it: `from` is the full path so far.
+pub async fn rename(
+    tx: &mut Tx<'_>,
+    id: NamespaceId,
+    path: &str,
+    from: &Namespace,
+    full_path: &str,
+    full_name: &str,
+) -> Result<()> {
+    tx.query(sql!("UPDATE namespaces SET path = $2 WHERE id = $1"))
+        .bind(id)
+        .bind(path)
+        .execute()
+        .await?;
+    tx.query(sql!(
+        "UPDATE namespaces SET full_path = CAST($2 AS TEXT) || substr(full_path, length(CAST($1 AS TEXT)) + 1), \
+         full_name = CAST($4 AS TEXT) || substr(full_name, length(CAST($3 AS TEXT)) + 1) \
+         WHERE substr(full_path || '/', 1, length(CAST($1 AS TEXT)) + 1) = CAST($1 AS TEXT) || '/'"
+    ))
+    .bind(&from.full_path)
+    .bind(full_path)
+    .bind(&from.full_name)
+    .bind(full_name)
+    .execute()
+    .await?;
+    tx.query(sql!(
+        "INSERT INTO project_redirects (full_path, project_id) SELECT lower(full_path), id FROM projects \
+         WHERE substr(full_path, 1, length(CAST($1 AS TEXT)) + 1) = CAST($1 AS TEXT) || '/' \
+         ON CONFLICT (full_path) DO UPDATE SET project_id = excluded.project_id"
+    ))
+    .bind(&from.full_path)
+    .execute()
+    .await?;
+    tx.query(sql!(
+        "UPDATE projects SET full_path = CAST($2 AS TEXT) || substr(full_path, length(CAST($1 AS TEXT)) + 1), \
+         full_name = CAST($4 AS TEXT) || substr(full_name, length(CAST($3 AS TEXT)) + 1) \
+         WHERE substr(full_path, 1, length(CAST($1 AS TEXT)) + 1) = CAST($1 AS TEXT) || '/'"
+    ))
+    .bind(&from.full_path)
+    .bind(full_path)
+    .bind(&from.full_name)
+    .bind(full_name)
+    .execute()
+    .await?;
     Ok(())
 }

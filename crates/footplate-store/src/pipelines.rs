@@ -1,19 +1,19 @@
 //! Pipelines and the facts that are kept with them.
 
-use footplate_model::{
-    JobId, Pipeline, PipelineId, PipelineSource, ProjectId, Status, Timestamp, UserId,
-};
+use footplate_model::{JobId, Pipeline, PipelineId, ProjectId, Status, Timestamp, UserId};
 
-use crate::{Result, Row, Tx, sql};
+pub use crate::pipeline_lists::{Filter, Order, count, list};
+use crate::{Result, Row, Tx, jobs, sql};
 
-macro_rules! columns {
+macro_rules! pipeline_columns {
     () => {
         "id, iid, project_id, ref, tag, sha, before_sha, source, user_id, status, protected, name, yaml_errors, failure_reason, on_job_failure, on_new_commit, \
          source_job_id, parent_id, depth, auto_canceled_by, committed_at, created_at, updated_at, started_at, finished_at, duration, lock_version"
     };
 }
+pub(crate) use pipeline_columns;
 
-fn read(row: &Row<'_>) -> Result<Pipeline> {
+pub(crate) fn read(row: &Row<'_>) -> Result<Pipeline> {
     let mut c = row.columns();
     Ok(Pipeline {
         id: c.next()?,
@@ -53,7 +53,7 @@ pub async fn insert(tx: &mut Tx<'_>, new: &Pipeline, push_key: Option<&str>) -> 
         "INSERT INTO pipelines (iid, project_id, ref, tag, sha, before_sha, source, user_id, status, protected, name, yaml_errors, failure_reason, \
          on_job_failure, on_new_commit, source_job_id, parent_id, depth, committed_at, created_at, updated_at, finished_at, push_intent_key) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $20, $21, $22) RETURNING ",
-        columns!()
+        pipeline_columns!()
     )))
     .bind(new.iid)
     .bind(new.project_id)
@@ -85,7 +85,7 @@ pub async fn insert(tx: &mut Tx<'_>, new: &Pipeline, push_key: Option<&str>) -> 
 pub async fn lock(tx: &mut Tx<'_>, id: PipelineId) -> Result<Option<Pipeline>> {
     tx.query(sql!(concat!(
         "UPDATE pipelines SET lock_version = lock_version + 1 WHERE id = $1 RETURNING ",
-        columns!()
+        pipeline_columns!()
     )))
     .bind(id)
     .optional(read)
@@ -96,7 +96,7 @@ pub async fn lock(tx: &mut Tx<'_>, id: PipelineId) -> Result<Option<Pipeline>> {
 pub async fn find(tx: &mut Tx<'_>, id: PipelineId) -> Result<Option<Pipeline>> {
     tx.query(sql!(concat!(
         "SELECT ",
-        columns!(),
+        pipeline_columns!(),
         " FROM pipelines WHERE id = $1"
     )))
     .bind(id)
@@ -108,7 +108,7 @@ pub async fn find(tx: &mut Tx<'_>, id: PipelineId) -> Result<Option<Pipeline>> {
 pub async fn find_by_push_key(tx: &mut Tx<'_>, key: &str) -> Result<Option<Pipeline>> {
     tx.query(sql!(concat!(
         "SELECT ",
-        columns!(),
+        pipeline_columns!(),
         " FROM pipelines WHERE push_intent_key = $1"
     )))
     .bind(key)
@@ -120,7 +120,7 @@ pub async fn find_by_push_key(tx: &mut Tx<'_>, key: &str) -> Result<Option<Pipel
 pub async fn list_by_ids(tx: &mut Tx<'_>, ids: &str) -> Result<Vec<Pipeline>> {
     tx.query(sql!(concat!(
         "SELECT ",
-        columns!(),
+        pipeline_columns!(),
         " FROM pipelines WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each($1))"
     )))
     .bind(ids)
@@ -132,7 +132,7 @@ pub async fn list_by_ids(tx: &mut Tx<'_>, ids: &str) -> Result<Vec<Pipeline>> {
 pub async fn list_downstream(tx: &mut Tx<'_>, id: PipelineId) -> Result<Vec<Pipeline>> {
     tx.query(sql!(concat!(
         "SELECT ",
-        columns!(),
+        pipeline_columns!(),
         " FROM pipelines WHERE source_job_id IN (SELECT id FROM jobs WHERE pipeline_id = $1 AND kind = 'bridge') ORDER BY id"
     )))
     .bind(id)
@@ -149,7 +149,7 @@ pub async fn find_latest(
 ) -> Result<Option<Pipeline>> {
     tx.query(sql!(concat!(
         "SELECT ",
-        columns!(),
+        pipeline_columns!(),
         " FROM pipelines WHERE project_id = $1 AND ref = $2 AND (CAST($3 AS TEXT) IS NULL OR sha = $3) AND source <> 'parent_pipeline' ORDER BY id DESC LIMIT 1"
     )))
     .bind(project)
@@ -167,7 +167,7 @@ pub async fn find_latest_of_commit(
 ) -> Result<Option<Pipeline>> {
     tx.query(sql!(concat!(
         "SELECT ",
-        columns!(),
+        pipeline_columns!(),
         " FROM pipelines WHERE project_id = $1 AND sha = $2 AND source <> 'parent_pipeline' ORDER BY id DESC LIMIT 1"
     )))
     .bind(project)
@@ -185,7 +185,7 @@ pub async fn list_successful(
 ) -> Result<Vec<Pipeline>> {
     tx.query(sql!(concat!(
         "SELECT ",
-        columns!(),
+        pipeline_columns!(),
         " FROM pipelines WHERE project_id = $1 AND ref = $2 AND status = 'success' AND source <> 'parent_pipeline' ORDER BY id DESC LIMIT $3"
     )))
     .bind(project)
@@ -193,177 +193,6 @@ pub async fn list_successful(
     .bind(limit)
     .all(read)
     .await
-}
-
-/// What a pipeline list is narrowed to; absent = not at all (`rest-api.md §7.2`).
-#[derive(Debug, Clone, Default)]
-pub struct Filter {
-    /// Statuses as a JSON list.
-    pub statuses: Option<String>,
-    /// Exact ref.
-    pub ref_name: Option<String>,
-    /// Full SHA.
-    pub sha: Option<String>,
-    /// With or without configuration errors.
-    pub yaml_errors: Option<bool>,
-    /// Who made it.
-    pub user: Option<UserId>,
-    /// Exact name.
-    pub name: Option<String>,
-    /// Source; without one child pipelines are hidden.
-    pub source: Option<PipelineSource>,
-    /// Bounds, inclusive.
-    pub updated_after: Option<Timestamp>,
-    /// Bounds, inclusive.
-    pub updated_before: Option<Timestamp>,
-    /// Bounds, inclusive.
-    pub created_after: Option<Timestamp>,
-    /// Bounds, inclusive.
-    pub created_before: Option<Timestamp>,
-    /// Only the newest per ref: `Some(true)` tags, `Some(false)` branches.
-    pub newest_of_tags: Option<bool>,
-}
-
-macro_rules! filter {
-    () => {
-        " FROM pipelines p WHERE project_id = $1 AND (CAST($2 AS TEXT) IS NULL OR status IN (SELECT value FROM json_each($2))) \
-         AND (CAST($3 AS TEXT) IS NULL OR ref = $3) AND (CAST($4 AS TEXT) IS NULL OR sha = $4) \
-         AND (CAST($5 AS BIGINT) IS NULL OR (yaml_errors IS NOT NULL AND $5 = 1) OR (yaml_errors IS NULL AND $5 = 0)) \
-         AND (CAST($6 AS BIGINT) IS NULL OR user_id = $6) AND (CAST($7 AS TEXT) IS NULL OR name = $7) \
-         AND ((CAST($8 AS TEXT) IS NULL AND source <> 'parent_pipeline') OR source = $8) \
-         AND updated_at >= $9 AND updated_at <= $10 AND created_at >= $11 AND created_at <= $12 \
-         AND (CAST($13 AS BIGINT) IS NULL OR id IN (SELECT MAX(id) FROM pipelines q WHERE q.project_id = $1 AND q.source <> 'parent_pipeline' \
-              AND ((q.tag = TRUE AND $13 = 1) OR (q.tag = FALSE AND $13 = 0)) GROUP BY q.ref))"
-    };
-}
-
-fn bind_filter<'t, 'a>(
-    query: crate::Query<'t, 'a>,
-    project: ProjectId,
-    filter: &Filter,
-) -> crate::Query<'t, 'a> {
-    let first = Timestamp::from_micros(0);
-    let last = Timestamp::from_seconds(250_000_000_000);
-    query
-        .bind(project)
-        .bind(&filter.statuses)
-        .bind(&filter.ref_name)
-        .bind(&filter.sha)
-        .bind(filter.yaml_errors.map(i64::from))
-        .bind(filter.user)
-        .bind(&filter.name)
-        .bind(filter.source)
-        .bind(filter.updated_after.unwrap_or(first))
-        .bind(filter.updated_before.unwrap_or(last))
-        .bind(filter.created_after.unwrap_or(first))
-        .bind(filter.created_before.unwrap_or(last))
-        .bind(filter.newest_of_tags.map(i64::from))
-}
-
-/// How a pipeline list is ordered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
-    /// By id.
-    Id,
-    /// By status, then id.
-    Status,
-    /// By ref, then id.
-    Ref,
-    /// By last change, then id.
-    UpdatedAt,
-    /// By user, then id.
-    UserId,
-}
-
-/// A page of a project's pipelines.
-pub async fn list(
-    tx: &mut Tx<'_>,
-    project: ProjectId,
-    filter: &Filter,
-    order: Order,
-    ascending: bool,
-    limit: i64,
-    offset: i64,
-) -> Result<Vec<Pipeline>> {
-    let query = match (order, ascending) {
-        (Order::Id, false) => tx.query(sql!(concat!(
-            "SELECT ",
-            columns!(),
-            filter!(),
-            " ORDER BY id DESC LIMIT $14 OFFSET $15"
-        ))),
-        (Order::Id, true) => tx.query(sql!(concat!(
-            "SELECT ",
-            columns!(),
-            filter!(),
-            " ORDER BY id LIMIT $14 OFFSET $15"
-        ))),
-        (Order::Status, false) => tx.query(sql!(concat!(
-            "SELECT ",
-            columns!(),
-            filter!(),
-            " ORDER BY status DESC, id DESC LIMIT $14 OFFSET $15"
-        ))),
-        (Order::Status, true) => tx.query(sql!(concat!(
-            "SELECT ",
-            columns!(),
-            filter!(),
-            " ORDER BY status, id LIMIT $14 OFFSET $15"
-        ))),
-        (Order::Ref, false) => tx.query(sql!(concat!(
-            "SELECT ",
-            columns!(),
-            filter!(),
-            " ORDER BY ref DESC, id DESC LIMIT $14 OFFSET $15"
-        ))),
-        (Order::Ref, true) => tx.query(sql!(concat!(
-            "SELECT ",
-            columns!(),
-            filter!(),
-            " ORDER BY ref, id LIMIT $14 OFFSET $15"
-        ))),
-        (Order::UpdatedAt, false) => tx.query(sql!(concat!(
-            "SELECT ",
-            columns!(),
-            filter!(),
-            " ORDER BY updated_at DESC, id DESC LIMIT $14 OFFSET $15"
-        ))),
-        (Order::UpdatedAt, true) => tx.query(sql!(concat!(
-            "SELECT ",
-            columns!(),
-            filter!(),
-            " ORDER BY updated_at, id LIMIT $14 OFFSET $15"
-        ))),
-        (Order::UserId, false) => tx.query(sql!(concat!(
-            "SELECT ",
-            columns!(),
-            filter!(),
-            " ORDER BY user_id DESC, id DESC LIMIT $14 OFFSET $15"
-        ))),
-        (Order::UserId, true) => tx.query(sql!(concat!(
-            "SELECT ",
-            columns!(),
-            filter!(),
-            " ORDER BY user_id, id LIMIT $14 OFFSET $15"
-        ))),
-    };
-    bind_filter(query, project, filter)
-        .bind(limit)
-        .bind(offset)
-        .all(read)
-        .await
-}
-
-/// How many pipelines the filter finds, counted up to 10,001.
-pub async fn count(tx: &mut Tx<'_>, project: ProjectId, filter: &Filter) -> Result<i64> {
-    let query = tx.query(sql!(concat!(
-        "SELECT COUNT(*) FROM (SELECT 1",
-        filter!(),
-        " LIMIT 10001) AS counted"
-    )));
-    bind_filter(query, project, filter)
-        .one("count", |row| row.get(0))
-        .await
 }
 
 /// Writes what the engine decides about a pipeline.
@@ -425,15 +254,8 @@ pub async fn list_stale(tx: &mut Tx<'_>, before: Timestamp, limit: i64) -> Resul
 
 /// Deletes a pipeline with its jobs.
 pub async fn delete(tx: &mut Tx<'_>, id: PipelineId) -> Result<()> {
-    tx.query(sql!("DELETE FROM pipeline_facts WHERE pipeline_id = $1"))
-        .bind(id)
-        .execute()
-        .await?;
+    jobs::discount(tx, id).await?;
     tx.query(sql!("DELETE FROM jobs WHERE pipeline_id = $1"))
-        .bind(id)
-        .execute()
-        .await?;
-    tx.query(sql!("DELETE FROM job_definitions WHERE pipeline_id = $1"))
         .bind(id)
         .execute()
         .await?;
@@ -486,10 +308,99 @@ pub async fn find_why(tx: &mut Tx<'_>, id: PipelineId) -> Result<Option<String>>
 pub async fn find_by_source_job(tx: &mut Tx<'_>, job: JobId) -> Result<Option<Pipeline>> {
     tx.query(sql!(concat!(
         "SELECT ",
-        columns!(),
+        pipeline_columns!(),
         " FROM pipelines WHERE source_job_id = $1 ORDER BY id DESC LIMIT 1"
     )))
     .bind(job)
     .optional(read)
+    .await
+}
+
+/// The typed inputs that were given at creation, as a JSON object.
+pub async fn find_inputs(tx: &mut Tx<'_>, id: PipelineId) -> Result<Option<String>> {
+    tx.query(sql!(
+        "SELECT inputs FROM pipeline_facts WHERE pipeline_id = $1"
+    ))
+    .bind(id)
+    .optional(|row| row.get(0))
+    .await
+}
+
+/// Keeps the typed inputs that were given at creation; the facts are already there.
+pub async fn set_inputs(tx: &mut Tx<'_>, id: PipelineId, inputs: &str) -> Result<()> {
+    tx.query(sql!(
+        "UPDATE pipeline_facts SET inputs = $2 WHERE pipeline_id = $1"
+    ))
+    .bind(id)
+    .bind(inputs)
+    .execute()
+    .await?;
+    Ok(())
+}
+
+/// Older pipelines of a ref that are alive and no older than `since`: candidates of auto-cancel (`pipeline-processing.md §10.2`).
+pub async fn list_alive_of_ref(
+    tx: &mut Tx<'_>,
+    project: ProjectId,
+    ref_name: &str,
+    before: PipelineId,
+    since: Timestamp,
+) -> Result<Vec<Pipeline>> {
+    tx.query(sql!(concat!(
+        "SELECT ",
+        pipeline_columns!(),
+        " FROM pipelines WHERE project_id = $1 AND ref = $2 AND id < $3 AND created_at >= $4 AND status IN \
+         ('created', 'waiting_for_resource', 'preparing', 'waiting_for_callback', 'pending', 'running', 'canceling') AND source NOT IN \
+         ('webide', 'parent_pipeline', 'ondemand_dast_scan', 'ondemand_dast_validation', 'security_orchestration_policy') ORDER BY id"
+    )))
+    .bind(project)
+    .bind(ref_name)
+    .bind(before)
+    .bind(since)
+    .all(read)
+    .await
+}
+
+/// A pipeline and all child pipelines below it, parents first.
+pub async fn list_descendants(tx: &mut Tx<'_>, id: PipelineId) -> Result<Vec<Pipeline>> {
+    tx.query(sql!(concat!(
+        "WITH RECURSIVE below (id) AS (SELECT id FROM pipelines WHERE id = $1 UNION ALL SELECT p.id FROM pipelines p JOIN below b ON p.parent_id = b.id) SELECT ",
+        pipeline_columns!(),
+        " FROM pipelines WHERE id IN (SELECT id FROM below) ORDER BY depth, id"
+    )))
+    .bind(id)
+    .all(read)
+    .await
+}
+
+/// How many pipelines the family of this one has: its root parent and all below that (`pipeline-processing.md §12.1`).
+pub async fn count_family(tx: &mut Tx<'_>, id: PipelineId) -> Result<i64> {
+    tx.query(sql!(
+        "WITH RECURSIVE above (id, parent_id) AS (SELECT id, parent_id FROM pipelines WHERE id = $1 \
+           UNION ALL SELECT p.id, p.parent_id FROM pipelines p JOIN above a ON p.id = a.parent_id), \
+         family (id) AS (SELECT id FROM above WHERE parent_id IS NULL UNION ALL SELECT p.id FROM pipelines p JOIN family f ON p.parent_id = f.id) \
+         SELECT COUNT(*) FROM family"
+    ))
+    .bind(id)
+    .one("count", |row| row.get(0))
+    .await
+}
+
+/// How many of the project were made since `since`, of one user and commit: the rate of `pipeline-processing.md §2.1` step 5.
+pub async fn count_recent(
+    tx: &mut Tx<'_>,
+    project: ProjectId,
+    sha: &str,
+    user: Option<UserId>,
+    since: Timestamp,
+) -> Result<i64> {
+    tx.query(sql!(
+        "SELECT COUNT(*) FROM pipelines WHERE project_id = $1 AND sha = $2 AND created_at >= $3 AND COALESCE(user_id, 0) = COALESCE(CAST($4 AS BIGINT), 0)"
+    ))
+    .bind(project)
+    .bind(sha)
+    .bind(since)
+    .bind(user)
+    .one("count", |row| row.get(0))
     .await
 }

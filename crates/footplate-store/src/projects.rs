@@ -1,17 +1,19 @@
 //! Projects.
 
-use footplate_model::{NamespaceId, Project, ProjectId, Timestamp, UserId};
+use footplate_model::{Project, ProjectId, Timestamp};
 
-use crate::{Result, Row, Tx, sql, users::like};
+pub use crate::project_lists::{Filter, Order, count, list, list_ids_of_namespace, list_ordered};
+use crate::{Result, Row, Tx, sql};
 
-macro_rules! columns {
+macro_rules! project_columns {
     () => {
         "id, namespace_id, creator_id, name, path, full_path, full_name, description, visibility, default_branch, archived, topics, settings, \
          created_at, updated_at, last_activity_at, deleting"
     };
 }
+pub(crate) use project_columns;
 
-fn read(row: &Row<'_>) -> Result<Project> {
+pub(crate) fn read(row: &Row<'_>) -> Result<Project> {
     let mut c = row.columns();
     Ok(Project {
         id: c.next()?,
@@ -43,7 +45,7 @@ pub async fn insert(tx: &mut Tx<'_>, project: &Project) -> Result<Project> {
     tx.query(sql!(concat!(
         "INSERT INTO projects (namespace_id, creator_id, name, path, full_path, full_name, description, visibility, default_branch, topics, settings, \
          created_at, updated_at, last_activity_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $12) RETURNING ",
-        columns!()
+        project_columns!()
     )))
     .bind(project.namespace_id)
     .bind(project.creator_id)
@@ -65,7 +67,7 @@ pub async fn insert(tx: &mut Tx<'_>, project: &Project) -> Result<Project> {
 pub async fn find(tx: &mut Tx<'_>, id: ProjectId) -> Result<Option<Project>> {
     tx.query(sql!(concat!(
         "SELECT ",
-        columns!(),
+        project_columns!(),
         " FROM projects WHERE id = $1"
     )))
     .bind(id)
@@ -77,7 +79,7 @@ pub async fn find(tx: &mut Tx<'_>, id: ProjectId) -> Result<Option<Project>> {
 pub async fn find_by_path(tx: &mut Tx<'_>, path: &str) -> Result<Option<Project>> {
     tx.query(sql!(concat!(
         "SELECT ",
-        columns!(),
+        project_columns!(),
         " FROM projects WHERE lower(full_path) = lower($1)"
     )))
     .bind(path)
@@ -99,95 +101,11 @@ pub async fn find_redirect(tx: &mut Tx<'_>, path: &str) -> Result<Option<Project
 pub async fn list_by_ids(tx: &mut Tx<'_>, ids: &str) -> Result<Vec<Project>> {
     tx.query(sql!(concat!(
         "SELECT ",
-        columns!(),
+        project_columns!(),
         " FROM projects WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each($1))"
     )))
     .bind(ids)
     .all(read)
-    .await
-}
-
-/// Which projects a list shows.
-#[derive(Debug, Clone, Default)]
-pub struct Filter {
-    /// Looks into path and name; empty = all.
-    pub search: String,
-    /// Sees everything.
-    pub admin: bool,
-    /// Who asks.
-    pub viewer: Option<UserId>,
-    /// Only those of which the viewer is a member.
-    pub membership: bool,
-    /// Only those in this namespace.
-    pub namespace: Option<NamespaceId>,
-    /// Ids below (descending) or above (ascending) this one.
-    pub beyond: Option<i64>,
-}
-
-/// A page of the projects that the viewer may see, by id.
-pub async fn list(
-    tx: &mut Tx<'_>,
-    filter: &Filter,
-    ascending: bool,
-    limit: i64,
-    offset: i64,
-) -> Result<Vec<Project>> {
-    let query = if ascending {
-        tx.query(sql!(concat!(
-            "SELECT ",
-            columns!(),
-            " FROM projects p WHERE deleting = FALSE AND ($1 = '' OR lower(full_path) LIKE $2 ESCAPE '\\' OR lower(name) LIKE $2 ESCAPE '\\') \
-             AND (CAST($6 AS BIGINT) IS NULL OR namespace_id = $6) AND (CAST($7 AS BIGINT) IS NULL OR id > $7) \
-             AND (($3 = TRUE AND $5 = FALSE) OR ($5 = FALSE AND (visibility = 'public' OR (visibility = 'internal' AND CAST($4 AS BIGINT) IS NOT NULL))) \
-               OR EXISTS (SELECT 1 FROM project_members m WHERE m.project_id = p.id AND m.user_id = $4) \
-               OR EXISTS (SELECT 1 FROM namespaces n WHERE n.id = p.namespace_id AND n.user_id = $4) \
-               OR EXISTS (SELECT 1 FROM group_members g JOIN namespaces n ON n.id = g.group_id WHERE g.user_id = $4 AND (p.full_path LIKE n.full_path || '/%'))) \
-             ORDER BY id LIMIT $8 OFFSET $9"
-        )))
-    } else {
-        tx.query(sql!(concat!(
-            "SELECT ",
-            columns!(),
-            " FROM projects p WHERE deleting = FALSE AND ($1 = '' OR lower(full_path) LIKE $2 ESCAPE '\\' OR lower(name) LIKE $2 ESCAPE '\\') \
-             AND (CAST($6 AS BIGINT) IS NULL OR namespace_id = $6) AND (CAST($7 AS BIGINT) IS NULL OR id < $7) \
-             AND (($3 = TRUE AND $5 = FALSE) OR ($5 = FALSE AND (visibility = 'public' OR (visibility = 'internal' AND CAST($4 AS BIGINT) IS NOT NULL))) \
-               OR EXISTS (SELECT 1 FROM project_members m WHERE m.project_id = p.id AND m.user_id = $4) \
-               OR EXISTS (SELECT 1 FROM namespaces n WHERE n.id = p.namespace_id AND n.user_id = $4) \
-               OR EXISTS (SELECT 1 FROM group_members g JOIN namespaces n ON n.id = g.group_id WHERE g.user_id = $4 AND (p.full_path LIKE n.full_path || '/%'))) \
-             ORDER BY id DESC LIMIT $8 OFFSET $9"
-        )))
-    };
-    query
-        .bind(&filter.search)
-        .bind(like(&filter.search))
-        .bind(filter.admin)
-        .bind(filter.viewer)
-        .bind(filter.membership)
-        .bind(filter.namespace)
-        .bind(filter.beyond)
-        .bind(limit)
-        .bind(offset)
-        .all(read)
-        .await
-}
-
-/// How many projects that filter finds.
-pub async fn count(tx: &mut Tx<'_>, filter: &Filter) -> Result<i64> {
-    tx.query(sql!(
-        "SELECT COUNT(*) FROM projects p WHERE deleting = FALSE AND ($1 = '' OR lower(full_path) LIKE $2 ESCAPE '\\' OR lower(name) LIKE $2 ESCAPE '\\') \
-         AND (CAST($6 AS BIGINT) IS NULL OR namespace_id = $6) \
-         AND (($3 = TRUE AND $5 = FALSE) OR ($5 = FALSE AND (visibility = 'public' OR (visibility = 'internal' AND CAST($4 AS BIGINT) IS NOT NULL))) \
-           OR EXISTS (SELECT 1 FROM project_members m WHERE m.project_id = p.id AND m.user_id = $4) \
-           OR EXISTS (SELECT 1 FROM namespaces n WHERE n.id = p.namespace_id AND n.user_id = $4) \
-           OR EXISTS (SELECT 1 FROM group_members g JOIN namespaces n ON n.id = g.group_id WHERE g.user_id = $4 AND (p.full_path LIKE n.full_path || '/%')))"
-    ))
-    .bind(&filter.search)
-    .bind(like(&filter.search))
-    .bind(filter.admin)
-    .bind(filter.viewer)
-    .bind(filter.membership)
-    .bind(filter.namespace)
-    .one("count", |row| row.get(0))
     .await
 }
 

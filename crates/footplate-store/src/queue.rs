@@ -273,3 +273,57 @@ pub async fn count_running_on_instance(tx: &mut Tx<'_>, project: ProjectId) -> R
     .one("count", |row| row.get(0))
     .await
 }
+
+/// How many jobs wait for a runner.
+pub async fn count(tx: &mut Tx<'_>) -> Result<i64> {
+    tx.query(sql!("SELECT COUNT(*) FROM job_queue"))
+        .one("count", |row| row.get(0))
+        .await
+}
+
+/// How many jobs execute.
+pub async fn count_running(tx: &mut Tx<'_>) -> Result<i64> {
+    tx.query(sql!("SELECT COUNT(*) FROM running_jobs"))
+        .one("count", |row| row.get(0))
+        .await
+}
+
+/// The offer of a job that waits.
+pub async fn find(tx: &mut Tx<'_>, job: JobId) -> Result<Option<Offer>> {
+    tx.query(sql!(
+        "SELECT job_id, project_id, pipeline_id, tags_key, protected, instance_runners, group_runners FROM job_queue WHERE job_id = $1"
+    ))
+    .bind(job)
+    .optional(|row| {
+        let mut c = row.columns();
+        Ok(Offer {
+            job_id: c.next()?,
+            project_id: c.next()?,
+            pipeline_id: c.next()?,
+            tags_key: c.next()?,
+            protected: c.next()?,
+            instance_runners: c.next()?,
+            group_runners: c.next()?,
+        })
+    })
+    .await
+}
+
+/// Writes a project's switches into the offers that wait: instance and group runners may or may not take them from now on.
+pub async fn set_switches(
+    tx: &mut Tx<'_>,
+    project: ProjectId,
+    instance_runners: bool,
+    group_runners: bool,
+) -> Result<()> {
+    tx.wake(Topic::Queue);
+    tx.query(sql!(
+        "UPDATE job_queue SET instance_runners = $2, group_runners = $3 WHERE project_id = $1"
+    ))
+    .bind(project)
+    .bind(instance_runners)
+    .bind(group_runners)
+    .execute()
+    .await?;
+    Ok(())
+}

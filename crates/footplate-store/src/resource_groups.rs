@@ -1,8 +1,8 @@
 //! Resource groups: one holder at a time, claimed by compare-and-swap.
 
-use footplate_model::{JobId, ProcessMode, ProjectId, ResourceGroupId, Timestamp};
+use footplate_model::{Job, JobId, ProcessMode, ProjectId, ResourceGroupId, Status, Timestamp};
 
-use crate::{Result, Row, Tx, sql};
+use crate::{Result, Row, Tx, jobs, jobs::job_columns, sql};
 
 /// A resource group.
 #[derive(Debug, Clone)]
@@ -123,5 +123,83 @@ pub async fn find_waiting_job(
         .bind(project)
         .bind(key)
         .optional(|row| row.get(0))
+        .await
+}
+
+/// All groups of a project, by id.
+pub async fn list(tx: &mut Tx<'_>, project: ProjectId) -> Result<Vec<ResourceGroup>> {
+    tx.query(sql!(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM resource_groups WHERE project_id = $1 ORDER BY id"
+    )))
+    .bind(project)
+    .all(read)
+    .await
+}
+
+/// Changes who is next.
+pub async fn set_process_mode(
+    tx: &mut Tx<'_>,
+    id: ResourceGroupId,
+    mode: ProcessMode,
+    now: Timestamp,
+) -> Result<()> {
+    tx.query(sql!(
+        "UPDATE resource_groups SET process_mode = $2, updated_at = $3 WHERE id = $1"
+    ))
+    .bind(id)
+    .bind(mode)
+    .bind(now)
+    .execute()
+    .await?;
+    Ok(())
+}
+
+/// The job that a mode lets through next (`pipeline-processing.md §11`): in the two strict modes `None` also when the first
+/// upcoming one is not ready yet.
+pub async fn find_next_job(
+    tx: &mut Tx<'_>,
+    project: ProjectId,
+    key: &str,
+    mode: ProcessMode,
+) -> Result<Option<JobId>> {
+    let ready_only = mode == ProcessMode::Unordered || mode == ProcessMode::NewestReadyFirst;
+    let first = list_upcoming(tx, project, key, mode, ready_only, 1).await?;
+    Ok(first
+        .first()
+        .filter(|job| job.status == Status::WaitingForResource)
+        .map(|job| job.id))
+}
+
+/// Latest jobs that will want the key, in the order of the mode; `ready_only` leaves those that do not wait for it yet.
+pub async fn list_upcoming(
+    tx: &mut Tx<'_>,
+    project: ProjectId,
+    key: &str,
+    mode: ProcessMode,
+    ready_only: bool,
+    limit: i64,
+) -> Result<Vec<Job>> {
+    let query = match mode {
+        ProcessMode::Unordered | ProcessMode::OldestFirst => tx.query(sql!(concat!(
+            "SELECT ",
+            job_columns!(),
+            " FROM jobs WHERE project_id = $1 AND resource_group = $2 AND status IN ('created', 'scheduled', 'waiting_for_resource') AND retried = FALSE \
+             AND ($3 = FALSE OR status = 'waiting_for_resource') ORDER BY pipeline_id, id LIMIT $4"
+        ))),
+        ProcessMode::NewestFirst | ProcessMode::NewestReadyFirst => tx.query(sql!(concat!(
+            "SELECT ",
+            job_columns!(),
+            " FROM jobs WHERE project_id = $1 AND resource_group = $2 AND status IN ('created', 'scheduled', 'waiting_for_resource') AND retried = FALSE \
+             AND ($3 = FALSE OR status = 'waiting_for_resource') ORDER BY pipeline_id DESC, id DESC LIMIT $4"
+        ))),
+    };
+    query
+        .bind(project)
+        .bind(key)
+        .bind(ready_only)
+        .bind(limit)
+        .all(jobs::read)
         .await
 }

@@ -1,7 +1,7 @@
 //! Runners, their projects and their machines.
 
 use footplate_model::{
-    NamespaceId, ProjectId, Runner, RunnerId, RunnerManager, RunnerManagerId, Timestamp,
+    NamespaceId, ProjectId, Runner, RunnerId, RunnerManager, RunnerManagerId, Timestamp, UserId,
 };
 
 use crate::{Result, Row, Tx, sql};
@@ -358,4 +358,37 @@ pub async fn touch_manager(tx: &mut Tx<'_>, id: RunnerManagerId, now: Timestamp)
     .execute()
     .await?;
     Ok(())
+}
+
+/// The group and project runners that a user may administer: Owner of the group, Maintainer of a project it serves.
+pub async fn list_administered(
+    tx: &mut Tx<'_>,
+    user: UserId,
+    now: Timestamp,
+) -> Result<Vec<Runner>> {
+    tx.query(sql!(concat!(
+        "WITH RECURSIVE owned (id, level) AS (SELECT g.group_id, g.access_level FROM group_members g WHERE g.user_id = $1 AND g.access_level >= 40 \
+           AND (g.expires_at IS NULL OR g.expires_at > $2) UNION SELECT n.id, o.level FROM namespaces n JOIN owned o ON n.parent_id = o.id), \
+         kept (id) AS (SELECT m.project_id FROM project_members m WHERE m.user_id = $1 AND m.access_level >= 40 AND (m.expires_at IS NULL OR m.expires_at > $2) \
+           UNION SELECT p.id FROM projects p WHERE p.namespace_id IN (SELECT id FROM owned) \
+           UNION SELECT p.id FROM projects p JOIN namespaces n ON n.id = p.namespace_id WHERE n.user_id = $1) SELECT ",
+        columns!(),
+        " FROM runners r WHERE (runner_type = 'group_type' AND group_id IN (SELECT id FROM owned WHERE level >= 50)) \
+         OR (runner_type = 'project_type' AND EXISTS (SELECT 1 FROM runner_projects a WHERE a.runner_id = r.id AND a.project_id IN (SELECT id FROM kept))) \
+         ORDER BY id DESC"
+    )))
+    .bind(user)
+    .bind(now)
+    .all(read)
+    .await
+}
+
+/// Forgets machines that have not been heard of since `before`; how many.
+pub async fn delete_silent_managers(tx: &mut Tx<'_>, before: Timestamp) -> Result<u64> {
+    tx.query(sql!(
+        "DELETE FROM runner_managers WHERE COALESCE(contacted_at, created_at) <= $1"
+    ))
+    .bind(before)
+    .execute()
+    .await
 }

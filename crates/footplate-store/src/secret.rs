@@ -6,10 +6,15 @@ use aes_gcm::{
     Aes256Gcm, KeyInit as _,
     aead::{Aead as _, Nonce},
 };
+use base64::Engine as _;
 use rand::Rng as _;
 use sha2::{Digest as _, Sha256};
 
-use crate::error::{Error, Result};
+use crate::{
+    Tx,
+    error::{Error, Result},
+    settings,
+};
 
 const NONCE: usize = 12;
 
@@ -88,6 +93,33 @@ impl Keys {
             .decrypt(&nonce, body)
             .map_err(|_| Error::Secret("wrong key or damaged"))?;
         String::from_utf8(text).map_err(|_| Error::Secret("not text"))
+    }
+}
+
+/// Name of the setting that tells whether the key file belongs to the database.
+const CHECK: &str = "key_check";
+
+impl Keys {
+    /// Refuses a key file that is not the one this database was written with; remembers it in a new database. A lost key file
+    /// would otherwise be replaced by a new one in silence, and every secret be unreadable.
+    ///
+    /// # Errors
+    /// [`Error::Secret`] for another key file, and those of the engine.
+    pub async fn verify(&self, tx: &mut Tx<'_>) -> Result<()> {
+        let Some(kept) = settings::find(tx, CHECK).await? else {
+            let sealed = base64::engine::general_purpose::STANDARD.encode(self.encrypt(CHECK)?);
+            return settings::put(tx, CHECK, &sealed).await;
+        };
+        let other = Error::Secret(
+            "it is not the one that this database was written with: restore the old one",
+        );
+        let sealed = base64::engine::general_purpose::STANDARD
+            .decode(kept)
+            .map_err(|_| other.clone())?;
+        match self.decrypt(&sealed) {
+            Ok(text) if text == CHECK => Ok(()),
+            Ok(_) | Err(_) => Err(other),
+        }
     }
 }
 

@@ -64,3 +64,11 @@ pub async fn delete_ended(tx: &mut Tx<'_>, now: Timestamp) -> Result<u64> {
         .execute()
         .await
 }
+
+/// Ends all sessions of a user: a new password, a blocked account. How many there were.
+pub async fn delete_of_user(tx: &mut Tx<'_>, user: UserId) -> Result<u64> {
+    tx.query(sql!("DELETE FROM sessions WHERE user_id = $1"))
+        .bind(user)
+        .execute()
+        .await
+}

@@ -1,6 +1,6 @@
 //! Access tokens.
 
-use footplate_model::{AccessToken, Timestamp, TokenId, UserId};
+use footplate_model::{AccessToken, NamespaceId, ProjectId, Timestamp, TokenId, UserId};
 
 use crate::{Result, Row, Tx, sql};
 
@@ -106,4 +106,77 @@ pub async fn touch(tx: &mut Tx<'_>, id: TokenId, now: Timestamp) -> Result<()> {
     .execute()
     .await?;
     Ok(())
+}
+
+/// The tokens of a project, newest first.
+pub async fn list_of_project(tx: &mut Tx<'_>, project: ProjectId) -> Result<Vec<AccessToken>> {
+    tx.query(sql!(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM access_tokens WHERE project_id = $1 ORDER BY id DESC"
+    )))
+    .bind(project)
+    .all(read)
+    .await
+}
+
+/// The tokens of a group, newest first.
+pub async fn list_of_group(tx: &mut Tx<'_>, group: NamespaceId) -> Result<Vec<AccessToken>> {
+    tx.query(sql!(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM access_tokens WHERE group_id = $1 ORDER BY id DESC"
+    )))
+    .bind(group)
+    .all(read)
+    .await
+}
+
+/// A page of everybody's personal tokens, newest first, for administrators; ids below `beyond`, `None` = from the newest.
+pub async fn list_all(
+    tx: &mut Tx<'_>,
+    beyond: Option<i64>,
+    limit: i64,
+    offset: i64,
+) -> Result<Vec<AccessToken>> {
+    tx.query(sql!(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM access_tokens WHERE project_id IS NULL AND group_id IS NULL AND id < $1 ORDER BY id DESC LIMIT $2 OFFSET $3"
+    )))
+    .bind(beyond.unwrap_or(i64::MAX))
+    .bind(limit)
+    .bind(offset)
+    .all(read)
+    .await
+}
+
+/// Replaces a token by a new one of the same family: the old one no longer works.
+pub async fn rotate(
+    tx: &mut Tx<'_>,
+    old: TokenId,
+    new: &AccessToken,
+    hash: &[u8],
+) -> Result<AccessToken> {
+    revoke(tx, old).await?;
+    let token = insert(tx, new, hash).await?;
+    tx.query(sql!(
+        "UPDATE access_tokens SET family_id = (SELECT COALESCE(o.family_id, o.id) FROM access_tokens o WHERE o.id = $2) WHERE id = $1"
+    ))
+    .bind(token.id)
+    .bind(old)
+    .execute()
+    .await?;
+    Ok(token)
+}
+
+/// Makes a token and all that it was rotated from or into useless: somebody used one that was replaced.
+pub async fn revoke_family(tx: &mut Tx<'_>, id: TokenId) -> Result<u64> {
+    tx.query(sql!(
+        "UPDATE access_tokens SET revoked = TRUE WHERE revoked = FALSE AND (id = (SELECT COALESCE(o.family_id, o.id) FROM access_tokens o WHERE o.id = $1) \
+         OR family_id = (SELECT COALESCE(o.family_id, o.id) FROM access_tokens o WHERE o.id = $1))"
+    ))
+    .bind(id)
+    .execute()
+    .await
 }

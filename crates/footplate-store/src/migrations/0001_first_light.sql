@@ -16,7 +16,6 @@ CREATE TABLE namespaces (
   description TEXT NOT NULL DEFAULT '',
   visibility TEXT NOT NULL,
   shared_runners_enabled BOOL_ NOT NULL DEFAULT TRUE,
-  registration_token TEXT,
   created_at TIMESTAMP_ NOT NULL
 ) $STRICT;
 CREATE UNIQUE INDEX namespaces_full_path ON namespaces (lower(full_path));
@@ -61,7 +60,6 @@ CREATE TABLE projects (
   archived BOOL_ NOT NULL DEFAULT FALSE,
   topics TEXT NOT NULL DEFAULT '[]',
   settings TEXT NOT NULL,
-  registration_token TEXT,
   pipeline_iid BIGINT_ NOT NULL DEFAULT 0,
   created_at TIMESTAMP_ NOT NULL,
   updated_at TIMESTAMP_ NOT NULL,
@@ -86,6 +84,7 @@ CREATE TABLE access_tokens (
   scopes TEXT NOT NULL,
   project_id BIGINT_ REFERENCES projects (id) ON DELETE CASCADE,
   group_id BIGINT_ REFERENCES namespaces (id) ON DELETE CASCADE,
+  family_id BIGINT_,
   impersonation BOOL_ NOT NULL DEFAULT FALSE,
   revoked BOOL_ NOT NULL DEFAULT FALSE,
   created_at TIMESTAMP_ NOT NULL,
@@ -96,6 +95,7 @@ CREATE UNIQUE INDEX access_tokens_hash ON access_tokens (token_hash);
 CREATE INDEX access_tokens_user ON access_tokens (user_id);
 CREATE INDEX access_tokens_project ON access_tokens (project_id);
 CREATE INDEX access_tokens_group ON access_tokens (group_id);
+CREATE INDEX access_tokens_family ON access_tokens (family_id);
 
 CREATE TABLE project_members (
   project_id BIGINT_ NOT NULL REFERENCES projects (id) ON DELETE CASCADE,
@@ -180,7 +180,8 @@ CREATE TABLE pipelines (
   push_intent_key TEXT
 ) $STRICT;
 CREATE UNIQUE INDEX pipelines_iid ON pipelines (project_id, iid);
-CREATE INDEX pipelines_project ON pipelines (project_id, id DESC);
+-- Child pipelines are hidden from lists by default: page and count read this index alone.
+CREATE INDEX pipelines_project ON pipelines (project_id, id DESC) WHERE source <> 'parent_pipeline';
 CREATE INDEX pipelines_ref ON pipelines (project_id, ref, id DESC);
 CREATE INDEX pipelines_sha ON pipelines (project_id, sha, id DESC);
 CREATE INDEX pipelines_status ON pipelines (project_id, status, id DESC);
@@ -194,8 +195,17 @@ CREATE INDEX pipelines_alive ON pipelines (updated_at)
 CREATE TABLE pipeline_facts (
   pipeline_id BIGINT_ NOT NULL PRIMARY KEY REFERENCES pipelines (id) ON DELETE CASCADE,
   variables BYTES_ NOT NULL,
-  why TEXT NOT NULL,
-  events TEXT NOT NULL DEFAULT ''
+  inputs TEXT NOT NULL DEFAULT '{}',
+  why TEXT NOT NULL
+) $STRICT;
+
+-- The flight recorder: what was decided, in order, one row a transaction.
+CREATE TABLE pipeline_events (
+  pipeline_id BIGINT_ NOT NULL REFERENCES pipelines (id) ON DELETE CASCADE,
+  position BIGINT_ NOT NULL,
+  recorded_at TIMESTAMP_ NOT NULL,
+  event TEXT NOT NULL,
+  PRIMARY KEY (pipeline_id, position)
 ) $STRICT;
 
 CREATE TABLE stages (
@@ -275,9 +285,17 @@ CREATE INDEX jobs_project_status ON jobs (project_id, status, id DESC) WHERE kin
 CREATE INDEX jobs_pipeline ON jobs (pipeline_id, id DESC);
 CREATE INDEX jobs_runner ON jobs (runner_id, id DESC);
 CREATE INDEX jobs_scheduled ON jobs (scheduled_at) WHERE status = 'scheduled';
-CREATE INDEX jobs_waiting ON jobs (project_id, resource_group) WHERE status = 'waiting_for_resource';
+CREATE INDEX jobs_waiting ON jobs (project_id, resource_group, pipeline_id) WHERE resource_group IS NOT NULL AND status IN ('created', 'scheduled', 'waiting_for_resource');
 CREATE INDEX jobs_expiry ON jobs (artifacts_expire_at);
 CREATE INDEX jobs_definition ON jobs (definition_id);
+
+-- Script jobs of a project by id / 1024, so that a page at any depth is found without walking there.
+CREATE TABLE job_counts (
+  project_id BIGINT_ NOT NULL REFERENCES projects (id) ON DELETE CASCADE,
+  bucket BIGINT_ NOT NULL,
+  jobs BIGINT_ NOT NULL,
+  PRIMARY KEY (project_id, bucket)
+) $STRICT;
 
 CREATE TABLE job_variables (
   id $ID,
@@ -301,10 +319,12 @@ CREATE TABLE job_artifacts (
   sha256 TEXT NOT NULL,
   blob_key TEXT NOT NULL,
   expire_at TIMESTAMP_,
+  locked BOOL_ NOT NULL DEFAULT FALSE,
   created_at TIMESTAMP_ NOT NULL
 ) $STRICT;
 CREATE UNIQUE INDEX job_artifacts_type ON job_artifacts (job_id, file_type);
-CREATE INDEX job_artifacts_expiry ON job_artifacts (expire_at);
+CREATE INDEX job_artifacts_expiry ON job_artifacts (expire_at) WHERE locked = FALSE;
+CREATE INDEX job_artifacts_project ON job_artifacts (project_id);
 CREATE UNIQUE INDEX job_artifacts_blob ON job_artifacts (blob_key);
 
 CREATE TABLE runners (
@@ -331,6 +351,20 @@ CREATE TABLE runners (
 ) $STRICT;
 CREATE UNIQUE INDEX runners_token ON runners (token_hash);
 CREATE INDEX runners_group ON runners (group_id);
+
+-- Legacy registration: the instance's (neither id), a group's, a project's.
+CREATE TABLE registration_tokens (
+  id $ID,
+  group_id BIGINT_ REFERENCES namespaces (id) ON DELETE CASCADE,
+  project_id BIGINT_ REFERENCES projects (id) ON DELETE CASCADE,
+  token_hash BYTES_ NOT NULL,
+  token BYTES_ NOT NULL,
+  created_at TIMESTAMP_ NOT NULL
+) $STRICT;
+CREATE UNIQUE INDEX registration_tokens_hash ON registration_tokens (token_hash);
+CREATE UNIQUE INDEX registration_tokens_owner ON registration_tokens (coalesce(project_id, 0), coalesce(group_id, 0));
+CREATE INDEX registration_tokens_project ON registration_tokens (project_id);
+CREATE INDEX registration_tokens_group ON registration_tokens (group_id);
 
 CREATE TABLE runner_projects (
   runner_id BIGINT_ NOT NULL REFERENCES runners (id) ON DELETE CASCADE,
@@ -459,6 +493,7 @@ CREATE UNIQUE INDEX agent_tokens_hash ON agent_tokens (token_hash);
 CREATE INDEX agent_tokens_agent ON agent_tokens (agent_id);
 
 CREATE TABLE agent_authorizations (
+  id $ID,
   agent_id BIGINT_ NOT NULL REFERENCES agents (id) ON DELETE CASCADE,
   project_id BIGINT_,
   group_id BIGINT_,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use footplate_store::testing;
+use footplate_store::{Error, Tx, sql, testing};
 
 type Schema = BTreeMap<String, String>;
 
@@ -18,75 +18,70 @@ fn kind(name: &str) -> &'static str {
     }
 }
 
+/// All rows of a query as text.
+fn lite(connection: &rusqlite::Connection, query: &str, of: &str) -> Vec<Vec<String>> {
+    let mut statement = connection.prepare(query).unwrap();
+    let columns = statement.column_count();
+    let parameters: &[&str] = if of.is_empty() { &[] } else { &[of] };
+    let rows = statement.query_map(rusqlite::params_from_iter(parameters), |row| {
+        (0..columns)
+            .map(|column| {
+                Ok(match row.get_ref(column)? {
+                    rusqlite::types::ValueRef::Integer(number) => number.to_string(),
+                    other => other.as_str_or_null()?.unwrap_or("(expression)").to_owned(),
+                })
+            })
+            .collect()
+    });
+    rows.unwrap().map(Result::unwrap).collect()
+}
+
 fn sqlite_schema(path: &str) -> Schema {
     let connection = rusqlite::Connection::open(path).unwrap();
     let mut schema = Schema::new();
-    let mut tables = connection
-        .prepare("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
-        .unwrap();
-    let names: Vec<String> = tables
-        .query_map([], |row| row.get(0))
-        .unwrap()
-        .map(Result::unwrap)
-        .collect();
-    for table in names {
-        let mut columns = connection
-            .prepare(&format!(
-                "SELECT name, type, \"notnull\", pk FROM pragma_table_info('{table}')"
-            ))
-            .unwrap();
-        let rows = columns
-            .query_map([], |row| {
-                Ok((
-                    row.get::<_, String>(0)?,
-                    row.get::<_, String>(1)?,
-                    row.get::<_, bool>(2)?,
-                    row.get::<_, i64>(3)?,
-                ))
-            })
-            .unwrap();
-        for (name, of, not_null, key) in rows.map(Result::unwrap) {
+    let tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
+    for table in lite(&connection, tables, "").concat() {
+        let columns = "SELECT name, type, \"notnull\", pk FROM pragma_table_info(?1)";
+        let mut key = Vec::new();
+        for row in lite(&connection, columns, &table) {
+            let [name, of, not_null, position] = row.try_into().unwrap();
+            let nullable = if not_null == "0" && position == "0" {
+                "null"
+            } else {
+                "not null"
+            };
+            if position != "0" {
+                key.push((position, name.clone()));
+            }
             schema.insert(
                 format!("{table}.{name}"),
+                format!("{} {nullable}", kind(&of)),
+            );
+        }
+        key.sort();
+        let key: Vec<String> = key.into_iter().map(|(_, name)| name).collect();
+        schema.insert(format!("primary key {table}"), key.join(", "));
+        let indexes =
+            "SELECT name, \"unique\", partial FROM pragma_index_list(?1) WHERE origin = 'c'";
+        for row in lite(&connection, indexes, &table) {
+            let [name, unique, partial] = row.try_into().unwrap();
+            let columns =
+                "SELECT name, \"desc\" FROM pragma_index_xinfo(?1) WHERE key = 1 ORDER BY seqno";
+            let columns: Vec<String> = lite(&connection, columns, &name)
+                .iter()
+                .map(|column| format!("{} {}", column[0], column[1]))
+                .collect();
+            schema.insert(
+                format!("index {name}"),
                 format!(
-                    "{} {}",
-                    kind(&of),
-                    if not_null || key > 0 {
-                        "not null"
-                    } else {
-                        "null"
-                    }
+                    "{table} unique {unique} partial {partial}: {}",
+                    columns.join(", ")
                 ),
             );
         }
-        let mut indexes = connection
-            .prepare(&format!(
-                "SELECT name, \"unique\" FROM pragma_index_list('{table}') WHERE origin = 'c'"
-            ))
-            .unwrap();
-        let rows = indexes
-            .query_map([], |row| {
-                Ok((row.get::<_, String>(0)?, row.get::<_, bool>(1)?))
-            })
-            .unwrap();
-        for (name, unique) in rows.map(Result::unwrap) {
-            schema.insert(
-                format!("index {name}"),
-                format!("{table} {}", if unique { "unique" } else { "plain" }),
-            );
-        }
-        let mut keys = connection.prepare(&format!("SELECT \"from\", \"table\", \"to\", on_delete FROM pragma_foreign_key_list('{table}')")).unwrap();
-        let rows = keys
-            .query_map([], |row| {
-                Ok((
-                    row.get::<_, String>(0)?,
-                    row.get::<_, String>(1)?,
-                    row.get::<_, String>(2)?,
-                    row.get::<_, String>(3)?,
-                ))
-            })
-            .unwrap();
-        for (from, to_table, to, delete) in rows.map(Result::unwrap) {
+        let keys = "SELECT \"from\", \"table\", \"to\", on_delete FROM pragma_foreign_key_list(?1)";
+        for row in lite(&connection, keys, &table) {
+            let [from, to_table, to, delete] = row.try_into().unwrap();
             schema.insert(
                 format!("key {table}.{from}"),
                 format!("{to_table}.{to} {delete}"),
@@ -96,50 +91,59 @@ fn sqlite_schema(path: &str) -> Schema {
     schema
 }
 
+/// All rows of a query whose columns are text.
+async fn texts(client: &tokio_postgres::Client, query: &str) -> Vec<Vec<String>> {
+    let rows = client.query(query, &[]).await.unwrap();
+    rows.iter()
+        .map(|row| (0..row.len()).map(|column| row.get(column)).collect())
+        .collect()
+}
+
+const COLUMNS: &str = "SELECT table_name::text, column_name::text, data_type::text, is_nullable::text FROM information_schema.columns WHERE table_schema = 'public'";
+
+const INDEXES: &str = "SELECT i.relname::text, t.relname::text, x.indisunique::int::text, (x.indpred IS NOT NULL)::int::text, x.indisprimary::int::text, \
+    (SELECT string_agg(coalesce(a.attname, '(expression)') || ' ' || (x.indoption[k.position - 1] & 1)::text, ', ' ORDER BY k.position) \
+     FROM unnest(x.indkey::int[]) WITH ORDINALITY AS k (number, position) \
+     LEFT JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = k.number AND k.number > 0) \
+    FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class t ON t.oid = x.indrelid \
+    JOIN pg_namespace n ON n.oid = t.relnamespace WHERE n.nspname = 'public'";
+
+const KEYS: &str = "SELECT t.relname::text, a.attname::text, f.relname::text, b.attname::text, \
+    CASE c.confdeltype WHEN 'c' THEN 'CASCADE' WHEN 'n' THEN 'SET NULL' WHEN 'a' THEN 'NO ACTION' ELSE 'other' END \
+    FROM pg_constraint c JOIN pg_class t ON t.oid = c.conrelid JOIN pg_class f ON f.oid = c.confrelid \
+    JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = c.conkey[1] JOIN pg_attribute b ON b.attrelid = f.oid AND b.attnum = c.confkey[1] \
+    WHERE c.contype = 'f'";
+
 async fn postgres_schema(url: &str) -> Schema {
     let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls)
         .await
         .unwrap();
     tokio::spawn(connection);
     let mut schema = Schema::new();
-    let columns = "SELECT table_name::text, column_name::text, data_type::text, is_nullable::text FROM information_schema.columns WHERE table_schema = 'public'";
-    for row in client.query(columns, &[]).await.unwrap() {
-        let (table, column, of, nullable): (String, String, String, String) =
-            (row.get(0), row.get(1), row.get(2), row.get(3));
+    for row in texts(&client, COLUMNS).await {
+        let [table, column, of, nullable] = row.try_into().unwrap();
+        let nullable = if nullable == "NO" { "not null" } else { "null" };
         schema.insert(
             format!("{table}.{column}"),
-            format!(
-                "{} {}",
-                kind(&of),
-                if nullable == "NO" { "not null" } else { "null" }
-            ),
+            format!("{} {nullable}", kind(&of)),
         );
     }
-    let indexes = "SELECT i.relname::text, t.relname::text, x.indisunique FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class t ON t.oid = x.indrelid \
-                   JOIN pg_namespace n ON n.oid = t.relnamespace WHERE n.nspname = 'public' AND NOT x.indisprimary";
-    for row in client.query(indexes, &[]).await.unwrap() {
-        let (name, table, unique): (String, String, bool) = (row.get(0), row.get(1), row.get(2));
-        schema.insert(
-            format!("index {name}"),
-            format!("{table} {}", if unique { "unique" } else { "plain" }),
-        );
+    for row in texts(&client, INDEXES).await {
+        let [name, table, unique, partial, primary, columns] = row.try_into().unwrap();
+        if primary == "1" {
+            schema.insert(format!("primary key {table}"), columns.replace(" 0", ""));
+        } else {
+            schema.insert(
+                format!("index {name}"),
+                format!("{table} unique {unique} partial {partial}: {columns}"),
+            );
+        }
     }
-    let keys = "SELECT t.relname::text, a.attname::text, f.relname::text, b.attname::text, c.confdeltype::text FROM pg_constraint c JOIN pg_class t ON t.oid = c.conrelid \
-                JOIN pg_class f ON f.oid = c.confrelid JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = c.conkey[1] \
-                JOIN pg_attribute b ON b.attrelid = f.oid AND b.attnum = c.confkey[1] WHERE c.contype = 'f'";
-    for row in client.query(keys, &[]).await.unwrap() {
-        let (table, from, to_table, to, delete): (String, String, String, String, String) =
-            (row.get(0), row.get(1), row.get(2), row.get(3), row.get(4));
+    for row in texts(&client, KEYS).await {
+        let [table, from, to_table, to, delete] = row.try_into().unwrap();
         schema.insert(
             format!("key {table}.{from}"),
-            format!(
-                "{to_table}.{to} {}",
-                if delete == "c" {
-                    "CASCADE"
-                } else {
-                    "NO ACTION"
-                }
-            ),
+            format!("{to_table}.{to} {delete}"),
         );
     }
     schema
@@ -168,23 +172,61 @@ async fn the_two_schemas_are_the_same_and_a_planted_difference_is_caught() {
     let found = differences(&one, &other);
     assert!(found.is_empty(), "{}", found.join("\n"));
 
-    rusqlite::Connection::open(&sqlite.place)
-        .unwrap()
-        .execute_batch("ALTER TABLE users ADD COLUMN planted TEXT; DROP INDEX jobs_runner;")
-        .unwrap();
-    assert_eq!(differences(&sqlite_schema(&sqlite.place), &other).len(), 2);
+    for (planted, names) in [
+        ("ALTER TABLE users ADD COLUMN planted TEXT", "users.planted"),
+        ("DROP INDEX jobs_runner", "index jobs_runner"),
+        (
+            "DROP INDEX users_email; CREATE INDEX users_email ON users (lower(email))",
+            "index users_email",
+        ),
+        (
+            "DROP INDEX jobs_expiry; CREATE INDEX jobs_expiry ON jobs (created_at)",
+            "index jobs_expiry",
+        ),
+        (
+            "DROP INDEX jobs_pipeline; CREATE INDEX jobs_pipeline ON jobs (pipeline_id, id)",
+            "index jobs_pipeline",
+        ),
+        (
+            "DROP INDEX tasks_due; CREATE INDEX tasks_due ON tasks (run_at) WHERE attempts = 0",
+            "index tasks_due",
+        ),
+        (
+            "DROP TABLE job_token_allowlist; CREATE TABLE job_token_allowlist (project_id INTEGER NOT NULL REFERENCES projects (id), \
+          target_project_id INTEGER NOT NULL DEFAULT 0, target_group_id INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (project_id, target_project_id, target_group_id))",
+            "key job_token_allowlist.project_id",
+        ),
+        (
+            "DROP TABLE job_counts; CREATE TABLE job_counts (project_id INTEGER REFERENCES projects (id) ON DELETE CASCADE, bucket INTEGER NOT NULL, \
+          jobs INTEGER, PRIMARY KEY (bucket, project_id))",
+            "primary key job_counts",
+        ),
+    ] {
+        let spoiled = testing::sqlite().await.unwrap();
+        rusqlite::Connection::open(&spoiled.place)
+            .unwrap()
+            .execute_batch(planted)
+            .unwrap();
+        let found = differences(&sqlite_schema(&spoiled.place), &other);
+        assert!(
+            found.iter().any(|found| found.starts_with(names)),
+            "{planted}: {found:?}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_newer_schema_is_refused_in_plain_words() {
-    let sqlite = testing::sqlite().await.unwrap();
-    rusqlite::Connection::open(&sqlite.place)
-        .unwrap()
-        .execute_batch("UPDATE schema_version SET version = 999")
-        .unwrap();
-    let error = footplate_store::Db::open_sqlite(std::path::Path::new(&sqlite.place))
-        .await
-        .err()
-        .unwrap();
-    assert!(error.to_string().contains("newer version"), "{error}");
+    for fresh in testing::both().await.unwrap() {
+        fresh.reopen().await.unwrap();
+        let raise = async |tx: &mut Tx<'_>| {
+            tx.query(sql!("UPDATE schema_version SET version = 999"))
+                .execute()
+                .await
+        };
+        fresh.db.write(raise).await.unwrap();
+        let error = fresh.reopen().await.err().unwrap();
+        assert!(matches!(error, Error::NewerSchema { found: 999, .. }));
+        assert!(error.to_string().contains("newer version"), "{error}");
+    }
 }
