@@ -1,11 +1,26 @@
 //! The application: what every use case may reach.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use footplate_model::{Clock, Timestamp};
-use footplate_store::{Db, Keys};
+use footplate_blob::{BlobStore, Secrets, Traces};
+use footplate_git::{Repositories, Repository};
+use footplate_model::{Clock, JobId, ProjectId, RunnerId, Timestamp};
+use footplate_store::{Db, Keys, Subscription, Topic};
 
-use crate::variables::facts::ServerFacts;
+use sha2::{Digest, Sha256};
+
+use crate::{secrets::random_hex, variables::facts::ServerFacts};
+
+/// A look at a trace counts for so long.
+const WATCHED: Duration = Duration::from_secs(10);
+
+/// Jobs whose secrets are kept in memory.
+const REMEMBERED: usize = 2000;
 
 /// Settings that use cases need.
 #[derive(Debug, Clone)]
@@ -37,38 +52,82 @@ pub struct App {
 }
 
 struct Inner {
-    db: Db,
-    keys: Keys,
-    clock: Arc<dyn Clock>,
+    parts: Parts,
     settings: Settings,
+    watched: Mutex<HashMap<JobId, Timestamp>>,
+    /// What is masked in traces that grow now.
+    secrets: Mutex<HashMap<JobId, Arc<Secrets>>>,
+    /// Keeps the count of wake-ups of the queue going while nobody waits.
+    _queue: Subscription,
+    /// Distinguishes queue tokens of this process from those of another.
+    boot: String,
+}
+
+/// What the application is made of.
+pub struct Parts {
+    /// The database.
+    pub db: Db,
+    /// Encryption of secrets at rest.
+    pub keys: Keys,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Bare repositories.
+    pub repositories: Repositories,
+    /// Artifacts.
+    pub blobs: BlobStore,
+    /// Traces.
+    pub traces: Traces,
 }
 
 impl App {
     /// Joins the parts.
-    pub fn new(db: Db, keys: Keys, clock: Arc<dyn Clock>, settings: Settings) -> Self {
+    pub fn new(parts: Parts, settings: Settings) -> Self {
+        let queue = parts.db.subscribe(Topic::Queue);
         Self {
             inner: Arc::new(Inner {
-                db,
-                keys,
-                clock,
+                parts,
                 settings,
+                watched: Mutex::default(),
+                secrets: Mutex::default(),
+                _queue: queue,
+                boot: random_hex(32),
             }),
         }
     }
 
     /// The database.
     pub fn db(&self) -> &Db {
-        &self.inner.db
+        &self.inner.parts.db
     }
 
     /// Encryption of secrets at rest.
     pub fn keys(&self) -> &Keys {
-        &self.inner.keys
+        &self.inner.parts.keys
+    }
+
+    /// The repository of a project.
+    pub fn repository(&self, project: ProjectId) -> Repository {
+        self.inner.parts.repositories.repository(project)
+    }
+
+    /// All repositories.
+    pub(crate) fn repositories(&self) -> &Repositories {
+        &self.inner.parts.repositories
+    }
+
+    /// Artifacts.
+    pub fn blobs(&self) -> &BlobStore {
+        &self.inner.parts.blobs
+    }
+
+    /// Traces.
+    pub fn traces(&self) -> &Traces {
+        &self.inner.parts.traces
     }
 
     /// The present.
     pub fn now(&self) -> Timestamp {
-        self.inner.clock.now()
+        self.inner.parts.clock.now()
     }
 
     /// Settings.
@@ -79,5 +138,55 @@ impl App {
     /// An absolute URL below the external one; `path` begins with `/`.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.inner.settings.server.url)
+    }
+
+    /// Changes whenever the queue does; what runners send back as `last_update` (`runner-protocol.md §2.3`).
+    pub fn queue_token(&self, runner: RunnerId) -> String {
+        let count = self.db().wakes(Topic::Queue);
+        let digest = Sha256::digest(format!("{} {runner} {count}", self.inner.boot));
+        digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Somebody looks at the trace of a job: its runner shall report often for a while.
+    pub fn note_watched(&self, job: JobId) {
+        let now = self.now();
+        let mut watched = self.watched();
+        watched.retain(|_, seen| now.since(*seen) < WATCHED);
+        watched.insert(job, now);
+    }
+
+    /// Whether somebody looked at the trace of a job a moment ago.
+    pub(crate) fn is_watched(&self, job: JobId) -> bool {
+        let now = self.now();
+        self.watched()
+            .get(&job)
+            .is_some_and(|seen| now.since(*seen) < WATCHED)
+    }
+
+    /// What is masked in the trace of a job, where that is known already.
+    pub(crate) fn known_secrets(&self, job: JobId) -> Option<Arc<Secrets>> {
+        self.secrets().get(&job).cloned()
+    }
+
+    /// Keeps what is masked in the trace of a job.
+    pub(crate) fn remember_secrets(&self, job: JobId, secrets: Secrets) -> Arc<Secrets> {
+        let mut known = self.secrets();
+        if known.len() >= REMEMBERED {
+            known.clear();
+        }
+        let secrets = Arc::new(secrets);
+        known.insert(job, Arc::clone(&secrets));
+        secrets
+    }
+
+    fn secrets(&self) -> std::sync::MutexGuard<'_, HashMap<JobId, Arc<Secrets>>> {
+        self.inner.secrets.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn watched(&self) -> std::sync::MutexGuard<'_, HashMap<JobId, Timestamp>> {
+        self.inner
+            .watched
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

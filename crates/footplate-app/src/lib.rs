@@ -8,9 +8,16 @@ mod access;
 mod actor;
 mod app;
 mod authenticate;
+mod background;
+mod create_pipeline;
+pub mod definition;
 mod error;
+mod movement;
+mod resources;
 pub mod rules;
+pub mod runner;
 pub mod secrets;
+mod settle_job;
 pub mod variables;
 
 pub use access::{
@@ -18,6 +25,8 @@ pub use access::{
     ref_protected,
 };
 pub use actor::{Actor, JobActor, UserActor};
-pub use app::{App, Settings};
+pub use app::{App, Parts, Settings};
+pub use create_pipeline::Creation;
+pub(crate) use variables::job::pipeline_variables;
 pub use authenticate::Credential;
 pub use error::{Error, Result, Unauthorized};

@@ -105,6 +105,11 @@ impl Db {
         self.hub.subscribe(topic)
     }
 
+    /// How often a topic was woken since somebody first waited for it without a break.
+    pub fn wakes(&self, topic: Topic) -> u64 {
+        self.hub.count(topic)
+    }
+
     /// Wakes those who wait for something that is not in a row, such as a trace's new bytes.
     pub fn wake(&self, topic: Topic) {
         self.hub.wake(topic);

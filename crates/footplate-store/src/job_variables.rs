@@ -52,3 +52,16 @@ pub async fn list(
         })
         .await
 }
+
+/// Gives a new attempt the manual variables of the one before.
+pub async fn copy(tx: &mut Tx<'_>, from: JobId, to: JobId) -> Result<()> {
+    tx.query(sql!(
+        "INSERT INTO job_variables (job_id, key, value, dotenv, variable_type, raw) \
+         SELECT $2, key, value, dotenv, variable_type, raw FROM job_variables WHERE job_id = $1 AND dotenv = FALSE ORDER BY id"
+    ))
+    .bind(from)
+    .bind(to)
+    .execute()
+    .await?;
+    Ok(())
+}

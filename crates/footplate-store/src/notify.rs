@@ -77,6 +77,11 @@ impl Hub {
         }
     }
 
+    /// How often the topic was woken since somebody first waited for it without a break.
+    pub fn count(&self, topic: Topic) -> u64 {
+        self.lock().get(&topic).map_or(0, |sender| *sender.borrow())
+    }
+
     /// Wakes everybody who waits for the topic.
     pub fn wake(&self, topic: Topic) {
         if let Some(sender) = self.lock().get(&topic) {

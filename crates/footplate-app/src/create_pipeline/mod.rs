@@ -1,0 +1,292 @@
+//! From a ref to a pipeline (`pipeline-processing.md §2`): permission, configuration, rows, and its first pass.
+
+mod child;
+mod compile;
+mod context;
+mod rows;
+
+use footplate_ci::{Compiled, Outcome};
+use footplate_git::{Commit, GitRef};
+use footplate_model::{
+    GivenVariable, Job, Pipeline, PipelineFailureReason, PipelineId, PipelineSource, Project,
+    Status, Timestamp, User,
+};
+use footplate_pipeline::Event;
+use footplate_store::{Tx, pipelines, projects};
+use serde_json::{Map, Value as Json};
+
+pub(crate) use compile::{Compilation, Files};
+pub(crate) use context::{ConfigVariables, given, project_facts, secret_variables, user_facts};
+pub(crate) use rows::seconds;
+
+use crate::{App, Error, Result, access::find_project, rules::skip_token::asks_to_skip};
+
+/// Sixty pipelines of one user for one commit in a minute are enough.
+const RATE_LIMIT: i64 = 60;
+
+/// What is to be created. Permission was proven by whoever fills this in.
+#[derive(Debug, Clone)]
+pub(crate) struct PipelineRequest {
+    /// The project.
+    pub(crate) project: Project,
+    /// Who creates it and owns its jobs.
+    pub(crate) user: User,
+    /// Branch or tag.
+    pub(crate) git_ref: GitRef,
+    /// Its head.
+    pub(crate) commit: Commit,
+    /// The head before the push.
+    pub(crate) before_sha: Option<String>,
+    /// The ref is protected.
+    pub(crate) protected: bool,
+    /// Where it comes from.
+    pub(crate) source: PipelineSource,
+    /// Pipeline variables.
+    pub(crate) variables: Vec<GivenVariable>,
+    /// Pipeline inputs.
+    pub(crate) inputs: Map<String, Json>,
+    /// `[skip ci]` does not count.
+    pub(crate) ignore_skip: bool,
+    /// The push option `ci.skip`.
+    pub(crate) skip: bool,
+    /// A configuration with faults makes a failed pipeline.
+    pub(crate) save_on_errors: bool,
+    /// So that the same push never makes two.
+    pub(crate) push_key: Option<String>,
+    /// The bridge that starts it.
+    pub(crate) upstream: Option<Upstream>,
+}
+
+/// The bridge that starts a pipeline.
+#[derive(Debug, Clone)]
+pub(crate) struct Upstream {
+    /// The bridge.
+    pub(crate) bridge: Job,
+    /// Its pipeline.
+    pub(crate) pipeline: Pipeline,
+    /// For a child: the configuration in place of the project's file.
+    pub(crate) config: Option<String>,
+}
+
+/// What came of a request.
+#[derive(Debug)]
+pub struct Creation {
+    /// The pipeline, also one that failed because of its configuration.
+    pub pipeline: Option<Pipeline>,
+    /// GitLab's messages.
+    pub errors: Vec<String>,
+    /// Messages that do not stop it.
+    pub warnings: Vec<String>,
+    /// The reason behind the errors.
+    pub reason: Option<PipelineFailureReason>,
+}
+
+impl Creation {
+    fn refused(errors: Vec<String>, reason: Option<PipelineFailureReason>) -> Self {
+        Self {
+            pipeline: None,
+            errors,
+            warnings: Vec::new(),
+            reason,
+        }
+    }
+}
+
+impl App {
+    /// Creates a pipeline and lets it begin.
+    pub(crate) async fn create(&self, request: PipelineRequest) -> Result<Creation> {
+        if let Some(existing) = self.pipeline_of_push(&request).await? {
+            return Ok(Creation {
+                pipeline: Some(existing),
+                errors: Vec::new(),
+                warnings: Vec::new(),
+                reason: None,
+            });
+        }
+        if self.too_many(&request).await? {
+            return Ok(Creation::refused(
+                vec!["Too many pipelines created in the last minute. Try again later.".to_owned()],
+                None,
+            ));
+        }
+        let text = match &request.upstream {
+            Some(Upstream {
+                config: Some(config),
+                ..
+            }) => Some(config.clone()),
+            Some(_) | None => {
+                self.config_text(&request.project, &request.commit.id)
+                    .await?
+            }
+        };
+        let Some(text) = text else {
+            return Ok(Creation::refused(
+                vec!["Missing CI config file".to_owned()],
+                None,
+            ));
+        };
+        if request.skip || (!request.ignore_skip && asks_to_skip(&request.commit.message)) {
+            let pipeline = self
+                .save_bare(&request, Status::Skipped, None, &[], self.now())
+                .await?;
+            return Ok(Creation {
+                pipeline: Some(pipeline),
+                errors: Vec::new(),
+                warnings: Vec::new(),
+                reason: None,
+            });
+        }
+        self.compile_and_save(request, text).await
+    }
+
+    async fn compile_and_save(&self, request: PipelineRequest, text: String) -> Result<Creation> {
+        let now = self.now();
+        let id = request.project.id;
+        let iid = self
+            .db()
+            .write(async move |tx: &mut Tx<'_>| projects::next_pipeline_iid(tx, id).await)
+            .await?;
+        let variables = self.config_variables(&request, iid, now).await?;
+        let compilation = Compilation {
+            text,
+            inputs: footplate_ci::inputs_from_json(&request.inputs),
+            context: variables.context(&request),
+            child: request.source == PipelineSource::ParentPipeline,
+        };
+        let files = Files {
+            project: request.project.clone(),
+            sha: request.commit.id.clone(),
+            before_sha: request.before_sha.clone(),
+            tag: request.git_ref.is_tag(),
+            source: request.source,
+            actor: crate::Actor::User(crate::UserActor {
+                user: request.user.clone(),
+                scopes: None,
+                token: None,
+            }),
+        };
+        let compiled = match self.compile(compilation, &files).await? {
+            Ok(compiled) => compiled,
+            Err(errors) => return self.fail(&request, errors, iid, now).await,
+        };
+        let warnings = compiled
+            .warnings
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>();
+        let Some(evaluated) = &compiled.evaluated else {
+            return Err(Error::internal("a pipeline was compiled without a context"));
+        };
+        match evaluated.outcome {
+            Outcome::Error => {
+                let errors = evaluated.errors.clone();
+                self.fail(&request, errors, iid, now).await
+            }
+            Outcome::Filtered => Ok(Creation::refused(
+                evaluated.errors.clone(),
+                Some(PipelineFailureReason::FilteredByWorkflowRules),
+            )),
+            Outcome::Empty => Ok(Creation::refused(
+                evaluated.errors.clone(),
+                Some(PipelineFailureReason::FilteredByRules),
+            )),
+            Outcome::Created => {
+                let pipeline = self.save(request, *compiled, variables, iid, now).await?;
+                Ok(Creation {
+                    pipeline: Some(pipeline),
+                    errors: Vec::new(),
+                    warnings,
+                    reason: None,
+                })
+            }
+        }
+    }
+
+    async fn fail(
+        &self,
+        request: &PipelineRequest,
+        errors: Vec<String>,
+        _iid: i64,
+        now: Timestamp,
+    ) -> Result<Creation> {
+        let reason = Some(PipelineFailureReason::ConfigError);
+        if !request.save_on_errors {
+            return Ok(Creation::refused(errors, reason));
+        }
+        let pipeline = self
+            .save_bare(request, Status::Failed, reason, &errors, now)
+            .await?;
+        Ok(Creation {
+            pipeline: Some(pipeline),
+            errors,
+            warnings: Vec::new(),
+            reason,
+        })
+    }
+
+    async fn pipeline_of_push(&self, request: &PipelineRequest) -> Result<Option<Pipeline>> {
+        let Some(key) = request.push_key.clone() else {
+            return Ok(None);
+        };
+        Ok(self
+            .db()
+            .read(async move |tx: &mut Tx<'_>| pipelines::find_by_push_key(tx, &key).await)
+            .await?)
+    }
+
+    async fn too_many(&self, request: &PipelineRequest) -> Result<bool> {
+        let (project, user) = (request.project.id, request.user.id);
+        let sha = request.commit.id.to_string();
+        let since = self.now().minus(std::time::Duration::from_secs(60));
+        let recent = self
+            .db()
+            .read(async move |tx: &mut Tx<'_>| {
+                pipelines::count_recent(tx, project, &sha, Some(user), since).await
+            })
+            .await?;
+        Ok(recent >= RATE_LIMIT)
+    }
+
+    async fn save(
+        &self,
+        request: PipelineRequest,
+        compiled: Compiled,
+        variables: ConfigVariables,
+        iid: i64,
+        now: Timestamp,
+    ) -> Result<Pipeline> {
+        let plan = rows::Plan::new(self, request, compiled, variables, iid, now)?;
+        let id = self
+            .db()
+            .write(async move |tx: &mut Tx<'_>| plan.insert(tx).await)
+            .await?;
+        self.after_creation(id).await
+    }
+
+    /// The pipeline's ref, and its first pass. What does not get here is done by the tick.
+    async fn after_creation(&self, id: PipelineId) -> Result<Pipeline> {
+        let pipeline = self.load_pipeline_row(id).await?;
+        let sha = footplate_git::Sha::parse(&pipeline.sha)?;
+        self.repository(pipeline.project_id)
+            .write_pipeline_ref(id, &sha)
+            .await?;
+        self.move_pipeline(id, Event::Process).await?;
+        self.load_pipeline_row(id).await
+    }
+
+    pub(crate) async fn load_pipeline_row(&self, id: PipelineId) -> Result<Pipeline> {
+        self.db()
+            .read(async move |tx: &mut Tx<'_>| pipelines::find(tx, id).await)
+            .await?
+            .ok_or(Error::RECORD_NOT_FOUND)
+    }
+
+    /// The project of a full path, as others may name it.
+    pub(crate) async fn project_by_path(&self, path: String) -> Result<Option<Project>> {
+        self.db()
+            .read(async move |tx: &mut Tx<'_>| {
+                find_project(tx, &crate::ProjectRef::Path(path.clone())).await
+            })
+            .await
+    }
+}

@@ -1,0 +1,100 @@
+//! What runners ask for (`runner-protocol.md`): register, take jobs, report, send and fetch files.
+
+mod artifacts;
+mod assign;
+mod dependencies;
+mod payload;
+mod register;
+mod report;
+mod trace;
+
+use footplate_model::{Job, JobId, Runner, Status, Timestamp};
+use footplate_store::{
+    Tx, jobs,
+    queue::{self, Running},
+    runners, token_hash,
+};
+
+pub use artifacts::{ArtifactUpload, Uploaded};
+pub use assign::{JobRequest, Offered, RunnerInfo};
+pub use payload::{Assignment, Dependency};
+pub use register::{Registered, Registration, RunnerOwner};
+pub use report::{Report, ReportOutcome};
+pub use trace::{TraceChunk, TraceOutcome};
+
+use crate::{App, Error, Result};
+
+/// Tokens longer than this are not looked up.
+pub(crate) const TOKEN_LIMIT: usize = 512;
+
+/// The runner of a token; 403 for one that is not valid any more (`runner-protocol.md §1.6`).
+pub(crate) async fn runner_of(tx: &mut Tx<'_>, token: &str, now: Timestamp) -> Result<Runner> {
+    if token.len() > TOKEN_LIMIT {
+        return Err(Error::FORBIDDEN);
+    }
+    runners::find_by_token(tx, &token_hash(token))
+        .await?
+        .filter(|runner| runner.token_expires_at.is_none_or(|end| end > now))
+        .ok_or(Error::FORBIDDEN)
+}
+
+/// A job that a token speaks for, or why it may not.
+pub(crate) enum TokenJob {
+    /// It executes, and this is its token.
+    Executing(Box<Job>, Running),
+    /// The token is not the job's, or dead. The status is told where the job is known.
+    Refused(Option<Status>),
+}
+
+/// Finds a job by id and job token.
+pub(crate) async fn job_of(tx: &mut Tx<'_>, id: JobId, token: &str) -> Result<TokenJob> {
+    let job = jobs::find(tx, id).await?;
+    let status = job.as_ref().map(|job| job.status);
+    if token.len() > TOKEN_LIMIT {
+        return Ok(TokenJob::Refused(status));
+    }
+    let running = queue::find_running_by_token(tx, &token_hash(token)).await?;
+    Ok(match (job, running) {
+        (Some(job), Some(running))
+            if running.job_id == id && job.status.is_executing() && job.erased_at.is_none() =>
+        {
+            TokenJob::Executing(Box::new(job), running)
+        }
+        _ => TokenJob::Refused(status),
+    })
+}
+
+/// Contact is written at most this often, in seconds.
+pub(crate) const CONTACT_SECONDS: u64 = 20;
+
+/// The runner called for the job: it lives, and so does its runner.
+pub(crate) async fn note_contact(
+    tx: &mut Tx<'_>,
+    job: &Job,
+    running: &Running,
+    now: Timestamp,
+) -> Result<()> {
+    if !running.acked {
+        jobs::set_acked(tx, job.id, now).await?;
+    } else if now.since(running.seen_at).as_secs() < CONTACT_SECONDS {
+        return Ok(());
+    }
+    queue::touch_running(tx, job.id, now).await?;
+    runners::touch(tx, running.runner_id, true, now).await?;
+    if let Some(manager) = job.runner_manager_id {
+        runners::touch_manager(tx, manager, now).await?;
+    }
+    Ok(())
+}
+
+/// Whether [`note_contact`] would write.
+pub(crate) fn contact_is_due(running: &Running, now: Timestamp) -> bool {
+    !running.acked || now.since(running.seen_at).as_secs() >= CONTACT_SECONDS
+}
+
+impl App {
+    /// Seconds until the runner should report again.
+    pub fn update_interval(&self, job: JobId) -> u64 {
+        if self.is_watched(job) { 3 } else { 10 }
+    }
+}
