@@ -14,7 +14,7 @@ use footplate_store::{Db, Keys, Subscription, Topic};
 
 use sha2::{Digest, Sha256};
 
-use crate::{secrets::random_hex, variables::facts::ServerFacts};
+use crate::{job_view::CommitCache, secrets::random_hex, variables::facts::ServerFacts};
 
 /// A look at a trace counts for so long.
 const WATCHED: Duration = Duration::from_secs(10);
@@ -55,6 +55,7 @@ struct Inner {
     parts: Parts,
     settings: Settings,
     watched: Mutex<HashMap<JobId, Timestamp>>,
+    commits: CommitCache,
     /// What is masked in traces that grow now.
     secrets: Mutex<HashMap<JobId, Arc<Secrets>>>,
     /// Keeps the count of wake-ups of the queue going while nobody waits.
@@ -88,6 +89,7 @@ impl App {
                 parts,
                 settings,
                 watched: Mutex::default(),
+                commits: CommitCache::default(),
                 secrets: Mutex::default(),
                 _queue: queue,
                 boot: random_hex(32),
@@ -138,6 +140,16 @@ impl App {
     /// An absolute URL below the external one; `path` begins with `/`.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.inner.settings.server.url)
+    }
+
+    /// An absolute URL for a path that includes that of the external URL.
+    pub fn origin_url(&self, path: &str) -> String {
+        let server = &self.inner.settings.server;
+        format!("{}://{}{path}", server.protocol(), server.authority())
+    }
+
+    pub(crate) fn commit_cache(&self) -> &CommitCache {
+        &self.inner.commits
     }
 
     /// Changes whenever the queue does; what runners send back as `last_update` (`runner-protocol.md §2.3`).

@@ -12,12 +12,21 @@ mod background;
 mod create_pipeline;
 pub mod definition;
 mod error;
+mod git_push;
+mod job_artifacts;
+mod job_view;
+mod jobs;
 mod movement;
+mod pipelines;
+mod projects;
 mod resources;
 pub mod rules;
 pub mod runner;
 pub mod secrets;
 mod settle_job;
+mod setup;
+mod sweep;
+mod users;
 pub mod variables;
 
 pub use access::{
@@ -27,6 +36,14 @@ pub use access::{
 pub use actor::{Actor, JobActor, UserActor};
 pub use app::{App, Parts, Settings};
 pub use create_pipeline::Creation;
+pub use git_push::GitAccess;
+pub use job_artifacts::{ArchiveFile, Download};
+pub use job_view::JobView;
+pub use jobs::{PipelineJobs, Trace};
+pub use pipelines::{NewPipeline, PipelineView};
+pub use projects::{NewGroup, NewProject};
+pub use setup::{FirstStart, Setup};
+pub use users::{NewToken, NewUser};
 pub(crate) use variables::job::pipeline_variables;
 pub use authenticate::Credential;
 pub use error::{Error, Result, Unauthorized};

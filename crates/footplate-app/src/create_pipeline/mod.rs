@@ -19,7 +19,7 @@ pub(crate) use compile::{Compilation, Files};
 pub(crate) use context::{ConfigVariables, given, project_facts, secret_variables, user_facts};
 pub(crate) use rows::seconds;
 
-use crate::{App, Error, Result, access::find_project, rules::skip_token::asks_to_skip};
+use crate::{App, Error, Result, rules::skip_token::asks_to_skip};
 
 /// Sixty pipelines of one user for one commit in a minute are enough.
 const RATE_LIMIT: i64 = 60;
@@ -279,14 +279,5 @@ impl App {
             .read(async move |tx: &mut Tx<'_>| pipelines::find(tx, id).await)
             .await?
             .ok_or(Error::RECORD_NOT_FOUND)
-    }
-
-    /// The project of a full path, as others may name it.
-    pub(crate) async fn project_by_path(&self, path: String) -> Result<Option<Project>> {
-        self.db()
-            .read(async move |tx: &mut Tx<'_>| {
-                find_project(tx, &crate::ProjectRef::Path(path.clone())).await
-            })
-            .await
     }
 }

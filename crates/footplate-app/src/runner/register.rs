@@ -92,7 +92,10 @@ impl App {
     }
 
     /// A runner made by a user, whose token is shown once.
-    pub(crate) async fn insert_new_runner(
+    ///
+    /// # Errors
+    /// 400 for values that do not fit.
+    pub async fn create_runner(
         &self,
         new: Registration,
         owner: RunnerOwner,

@@ -47,6 +47,7 @@ pub struct Push {
     pub(super) commands: PushCommands,
     pub(super) head: Bytes,
     pub(super) body: RequestBody,
+    pub(super) deny_rewrites: bool,
 }
 
 impl Repository {
@@ -74,6 +75,7 @@ impl Repository {
             commands,
             head,
             body,
+            deny_rewrites: false,
         })
     }
 }
@@ -82,6 +84,15 @@ impl Push {
     /// What the push asks for.
     pub fn commands(&self) -> &PushCommands {
         &self.commands
+    }
+
+    /// Lets git refuse updates that do not go forward: a protected branch is among the references.
+    #[must_use]
+    pub fn without_rewrites(self) -> Self {
+        Self {
+            deny_rewrites: true,
+            ..self
+        }
     }
 
     /// Whether it asks for nothing: git's question whether it may push, before it sends a large pack.

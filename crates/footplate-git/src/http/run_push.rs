@@ -63,6 +63,12 @@ impl Push {
             .git("receive-pack")
             .arg("--stateless-rpc")
             .arg(self.repository.path());
+        if self.deny_rewrites {
+            git = git
+                .env("GIT_CONFIG_COUNT", "1")
+                .env("GIT_CONFIG_KEY_0", "receive.denyNonFastForwards")
+                .env("GIT_CONFIG_VALUE_0", "true");
+        }
         let permit = Arc::clone(&self.repository.shared().transfers)
             .acquire_owned()
             .await
@@ -74,6 +80,7 @@ impl Push {
             commands,
             head,
             body,
+            deny_rewrites: _,
         } = self;
         let mut client = Client {
             answer: Some(answer),
