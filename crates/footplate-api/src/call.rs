@@ -12,7 +12,10 @@ use http::{HeaderMap, Method, Uri, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::{Map, Value as Json};
 
-use crate::{error::Failure, params::{Params, invalid}};
+use crate::{
+    error::Failure,
+    params::{Params, invalid},
+};
 
 /// Bodies with parameters may be so large, in bytes; files in commits are among them.
 const BODY_LIMIT: usize = 64 << 20;
@@ -57,7 +60,13 @@ impl FromRequest<App> for Call {
             .extensions
             .get::<axum::extract::OriginalUri>()
             .map_or(parts.uri, |original| original.0.clone());
-        Ok(Self { app: app.clone(), params, headers: parts.headers, method: parts.method, uri })
+        Ok(Self {
+            app: app.clone(),
+            params,
+            headers: parts.headers,
+            method: parts.method,
+            uri,
+        })
     }
 }
 
@@ -66,7 +75,12 @@ async fn read_body(headers: &HeaderMap, body: Body, params: &mut Params) -> Resu
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let kind = content_type
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     let bytes = match Limited::new(body, BODY_LIMIT).collect().await {
         Ok(collected) => collected.to_bytes(),
         Err(error) if error.is::<LengthLimitError>() => {
@@ -96,19 +110,28 @@ async fn read_body(headers: &HeaderMap, body: Body, params: &mut Params) -> Resu
         }
         _ => {
             let text = format!("The provided content-type '{kind}' is not supported.");
-            return Err(Failure(Error::Refused { status: 415, message: text }));
+            return Err(Failure(Error::Refused {
+                status: 415,
+                message: text,
+            }));
         }
     }
     Ok(())
 }
 
-async fn read_multipart(content_type: &str, bytes: bytes::Bytes, params: &mut Params) -> Result<(), Failure> {
+async fn read_multipart(
+    content_type: &str,
+    bytes: bytes::Bytes,
+    params: &mut Params,
+) -> Result<(), Failure> {
     let bad = |_| Error::Parameter("the multipart body is broken".to_owned());
     let boundary = multer::parse_boundary(content_type).map_err(bad)?;
     let once = futures_util::stream::iter([Ok::<_, std::io::Error>(bytes)]);
     let mut parts = multer::Multipart::new(once, boundary);
     while let Some(field) = parts.next_field().await.map_err(bad)? {
-        let Some(name) = field.name().map(str::to_owned) else { continue };
+        let Some(name) = field.name().map(str::to_owned) else {
+            continue;
+        };
         if field.file_name().is_some() {
             continue;
         }
@@ -120,7 +143,10 @@ async fn read_multipart(content_type: &str, bytes: bytes::Bytes, params: &mut Pa
 
 /// A header as text.
 pub fn header_text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    headers.get(name).and_then(|value| value.to_str().ok()).filter(|text| !text.is_empty())
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .filter(|text| !text.is_empty())
 }
 
 /// Credentials of HTTP Basic.
@@ -130,7 +156,9 @@ pub fn basic(headers: &HeaderMap) -> Option<(String, String)> {
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
     }
-    let bytes = base64::engine::general_purpose::STANDARD.decode(encoded.trim()).ok()?;
+    let bytes = base64::engine::general_purpose::STANDARD
+        .decode(encoded.trim())
+        .ok()?;
     let text = String::from_utf8(bytes).ok()?;
     let (user, password) = text.split_once(':')?;
     Some((user.to_owned(), password.to_owned()))
@@ -145,7 +173,9 @@ impl Call {
     /// The credential of the request (`rest-api.md §1.4`).
     fn credential(&self, job_tokens: bool) -> Result<Credential, Failure> {
         let bearer = bearer(&self.headers);
-        if job_tokens && let Some(token) = bearer.filter(|token| token.starts_with(JOB_TOKEN_PREFIX)) {
+        if job_tokens
+            && let Some(token) = bearer.filter(|token| token.starts_with(JOB_TOKEN_PREFIX))
+        {
             return Ok(Credential::JobToken(token.to_owned()));
         }
         let private = match self.params.text("private_token")? {
@@ -154,7 +184,10 @@ impl Call {
         };
         let access = match private.filter(|token| !token.starts_with(JOB_TOKEN_PREFIX)) {
             Some(token) => Some(token),
-            None => self.params.text("access_token")?.or(bearer.map(str::to_owned)),
+            None => self
+                .params
+                .text("access_token")?
+                .or(bearer.map(str::to_owned)),
         };
         if let Some(token) = access {
             return Ok(Credential::AccessToken(token));
@@ -184,12 +217,18 @@ impl Call {
         let actor = self.app.authenticate(credential).await?;
         if let Some(session) = session.filter(|_| !self.safe()) {
             // A browser's cookie comes along by itself: writing needs the token that only our pages know.
-            let given = header_text(&self.headers, "x-csrf-token").unwrap_or_default().to_owned();
+            let given = header_text(&self.headers, "x-csrf-token")
+                .unwrap_or_default()
+                .to_owned();
             if !self.app.csrf_matches(session, given).await? {
                 return Ok(Actor::Anonymous);
             }
         }
-        let accepted: &[&str] = if self.safe() { &["api", "read_api"] } else { &["api"] };
+        let accepted: &[&str] = if self.safe() {
+            &["api", "read_api"]
+        } else {
+            &["api"]
+        };
         if !actor.has_scope(accepted) && !self.scope_of_its_own(&actor) {
             let scope = if self.safe() { "api read_api" } else { "api" };
             return Err(Error::Unauthorized(Unauthorized::InsufficientScope(scope)).into());
@@ -200,11 +239,16 @@ impl Call {
     /// Narrow scopes open single routes (`rest-api.md §1.5`).
     fn scope_of_its_own(&self, actor: &Actor) -> bool {
         let path = self.uri.path();
-        (self.safe() && (path.ends_with("/user") || path.contains("/users")) && actor.has_scope(&["read_user"]))
+        (self.safe()
+            && (path.ends_with("/user") || path.contains("/users"))
+            && actor.has_scope(&["read_user"]))
             || (path.ends_with("/user/runners") && actor.has_scope(&["create_runner"]))
             || (path.contains("/runners/") && actor.has_scope(&["manage_runner"]))
-            || (path.contains("/repository/files/") && self.safe() && actor.has_scope(&["read_repository"]))
-            || (path.ends_with("/personal_access_tokens/self/rotate") && actor.has_scope(&["self_rotate"]))
+            || (path.contains("/repository/files/")
+                && self.safe()
+                && actor.has_scope(&["read_repository"]))
+            || (path.ends_with("/personal_access_tokens/self/rotate")
+                && actor.has_scope(&["self_rotate"]))
     }
 
     async fn sudo(&self, actor: Actor) -> Result<Actor, Failure> {
@@ -212,14 +256,18 @@ impl Call {
             Some(wanted) => Some(wanted),
             None => header_text(&self.headers, "sudo").map(str::to_owned),
         };
-        let Some(wanted) = wanted else { return Ok(actor) };
+        let Some(wanted) = wanted else {
+            return Ok(actor);
+        };
         match &actor {
             Actor::User(UserActor { scopes: None, .. }) | Actor::Job(_) => Err(Error::forbidden(
                 "Must be authenticated using an OAuth or personal access token to use sudo",
             )
             .into()),
             Actor::Anonymous => Err(Error::UNAUTHORIZED.into()),
-            Actor::User(user) if !user.user.admin => Err(Error::forbidden("Must be admin to use sudo").into()),
+            Actor::User(user) if !user.user.admin => {
+                Err(Error::forbidden("Must be admin to use sudo").into())
+            }
             Actor::User(_) if !actor.has_scope(&["sudo"]) => {
                 Err(Error::Unauthorized(Unauthorized::InsufficientScope("sudo")).into())
             }
@@ -302,7 +350,10 @@ impl Call {
     ///
     /// # Errors
     /// 400 in GitLab's words.
-    pub fn variables(&self, name: &str) -> Result<Option<Vec<footplate_model::GivenVariable>>, Failure> {
+    pub fn variables(
+        &self,
+        name: &str,
+    ) -> Result<Option<Vec<footplate_model::GivenVariable>>, Failure> {
         let Some(objects) = self.params.objects(name)? else {
             return Ok(None);
         };
@@ -314,19 +365,29 @@ impl Call {
     }
 }
 
-fn given(name: &str, index: usize, object: &Map<String, Json>) -> Result<footplate_model::GivenVariable, Failure> {
+fn given(
+    name: &str,
+    index: usize,
+    object: &Map<String, Json>,
+) -> Result<footplate_model::GivenVariable, Failure> {
     let text = |key: &str| match object.get(key) {
-        None | Some(Json::Null) => Err(Error::Parameter(format!("{name}[{index}][{key}] is missing"))),
-        Some(value) => {
-            crate::params::scalar(value).ok_or_else(|| Error::Parameter(format!("{name}[{index}][{key}] is invalid")))
-        }
+        None | Some(Json::Null) => Err(Error::Parameter(format!(
+            "{name}[{index}][{key}] is missing"
+        ))),
+        Some(value) => crate::params::scalar(value)
+            .ok_or_else(|| Error::Parameter(format!("{name}[{index}][{key}] is invalid"))),
     };
-    let kind = object.get("variable_type").and_then(Json::as_str).unwrap_or("env_var");
+    let kind = object
+        .get("variable_type")
+        .and_then(Json::as_str)
+        .unwrap_or("env_var");
     Ok(footplate_model::GivenVariable {
         key: text("key")?,
         value: text("value")?,
         variable_type: footplate_model::VariableType::parse(kind).ok_or_else(|| {
-            Error::Parameter(format!("{name}[{index}][variable_type] does not have a valid value"))
+            Error::Parameter(format!(
+                "{name}[{index}][variable_type] does not have a valid value"
+            ))
         })?,
         raw: object.get("raw").and_then(Json::as_bool).unwrap_or(false),
     })

@@ -23,10 +23,13 @@ fn oauth(status: StatusCode, error: &str, description: &str, scope: Option<&str>
     if let Some(scope) = scope {
         body["scope"] = Json::from(scope);
     }
-    let challenge = format!("Bearer realm=\"The API\", error=\"{error}\", error_description=\"{description}\"");
+    let challenge =
+        format!("Bearer realm=\"The API\", error=\"{error}\", error_description=\"{description}\"");
     let mut response = answer(status, &body);
     if let Ok(value) = challenge.parse() {
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
+        response
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, value);
     }
     response
 }
@@ -72,21 +75,30 @@ impl IntoResponse for Failure {
             Error::BadRequest(reason) if reason.is_empty() => {
                 message(StatusCode::BAD_REQUEST, "400 Bad request")
             }
-            Error::BadRequest(reason) => {
-                message(StatusCode::BAD_REQUEST, &format!("400 Bad request - {reason}"))
-            }
+            Error::BadRequest(reason) => message(
+                StatusCode::BAD_REQUEST,
+                &format!("400 Bad request - {reason}"),
+            ),
             Error::Invalid(attributes) => {
                 answer(StatusCode::BAD_REQUEST, &json!({"message": attributes}))
             }
             Error::Parameter(text) => answer(StatusCode::BAD_REQUEST, &json!({"error": text})),
-            Error::Refused { status, message: text } => {
+            Error::Refused {
+                status,
+                message: text,
+            } => {
                 let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
                 message(status, &text)
             }
-            Error::Conflict(text) => message(StatusCode::CONFLICT, &format!("409 Conflict - {text}")),
+            Error::Conflict(text) => {
+                message(StatusCode::CONFLICT, &format!("409 Conflict - {text}"))
+            }
             Error::Internal(text) => {
                 tracing::error!(error = text, "a request failed");
-                message(StatusCode::INTERNAL_SERVER_ERROR, "500 Internal Server Error")
+                message(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "500 Internal Server Error",
+                )
             }
         }
     }
@@ -98,7 +110,11 @@ pub fn answer(status: StatusCode, body: &Json) -> Response {
 }
 
 /// A body of any kind.
-pub fn raw(status: StatusCode, content_type: &'static str, body: impl Into<axum::body::Body>) -> Response {
+pub fn raw(
+    status: StatusCode,
+    content_type: &'static str,
+    body: impl Into<axum::body::Body>,
+) -> Response {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
     let value = http::HeaderValue::from_static(content_type);

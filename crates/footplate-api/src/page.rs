@@ -10,8 +10,18 @@ use crate::{call::Call, error::Failure, params::scalar};
 
 /// Beyond so many rows nobody counts.
 pub const COUNT_LIMIT: i64 = 10_000;
-const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'*');
-const CREDENTIALS: [&str; 5] = ["private_token", "access_token", "job_token", "token", "sudo"];
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'*');
+const CREDENTIALS: [&str; 5] = [
+    "private_token",
+    "access_token",
+    "job_token",
+    "token",
+    "sudo",
+];
 
 /// Which page is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +50,10 @@ impl Page {
         if per_page < 0 {
             return fault("per_page does not have a valid value");
         }
-        Ok(Self { page: page.min(i64::MAX / 200), per_page: per_page.min(100) })
+        Ok(Self {
+            page: page.min(i64::MAX / 200),
+            per_page: per_page.min(100),
+        })
     }
 
     /// Rows before the page.
@@ -49,12 +62,19 @@ impl Page {
     }
 
     /// The headers of an offset page. `total` is `None` where nobody counts; `more` says whether there is a next page.
-    pub fn headers<B>(self, call: &Call, response: &mut Response<B>, total: Option<i64>, more: bool) {
+    pub fn headers<B>(
+        self,
+        call: &Call,
+        response: &mut Response<B>,
+        total: Option<i64>,
+        more: bool,
+    ) {
         let total = total.filter(|total| *total <= COUNT_LIMIT);
-        let pages = total.map(|total| total.div_ceil(self.per_page).max(1));
+        let pages = total.map(|total| ((total + self.per_page - 1) / self.per_page).max(1));
         let next = more.then_some(self.page + 1);
         let prev = (self.page > 1).then(|| self.page - 1);
-        let text = |number: Option<i64>| number.map(|number| number.to_string()).unwrap_or_default();
+        let text =
+            |number: Option<i64>| number.map(|number| number.to_string()).unwrap_or_default();
         let mut set = |name: &'static str, value: String| {
             if let Ok(value) = HeaderValue::from_str(&value) {
                 response.headers_mut().insert(name, value);
@@ -85,9 +105,14 @@ impl Page {
 
 /// Adds the one header of a keyset page that is not the last.
 pub fn keyset_link<B>(call: &Call, response: &mut Response<B>, per_page: i64, last: i64) {
-    let cursor = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(format!("{{\"id\":\"{last}\",\"_kd\":\"n\"}}"));
+    let cursor = base64::engine::general_purpose::URL_SAFE_NO_PAD
+        .encode(format!("{{\"id\":\"{last}\",\"_kd\":\"n\"}}"));
     let size = per_page.to_string();
-    let set = [("cursor", cursor.as_str()), ("pagination", "keyset"), ("per_page", &size)];
+    let set = [
+        ("cursor", cursor.as_str()),
+        ("pagination", "keyset"),
+        ("per_page", &size),
+    ];
     let url = link_url(call, &set, &["page"]);
     if let Ok(value) = HeaderValue::from_str(&format!("<{url}>; rel=\"next\"")) {
         response.headers_mut().insert(header::LINK, value);
@@ -104,9 +129,14 @@ pub fn cursor(call: &Call) -> Result<Option<i64>, Failure> {
     };
     let bad = || Error::Parameter("cursor is invalid".to_owned());
     let engine = base64::engine::general_purpose::URL_SAFE_NO_PAD;
-    let bytes = engine.decode(text.trim_end_matches('=')).map_err(|_| bad())?;
+    let bytes = engine
+        .decode(text.trim_end_matches('='))
+        .map_err(|_| bad())?;
     let json: Json = serde_json::from_slice(&bytes).map_err(|_| bad())?;
-    let id = json["id"].as_str().and_then(|id| id.parse().ok()).or(json["id"].as_i64());
+    let id = json["id"]
+        .as_str()
+        .and_then(|id| id.parse().ok())
+        .or(json["id"].as_i64());
     Ok(Some(id.ok_or_else(bad)?))
 }
 
@@ -122,9 +152,15 @@ fn link_url(call: &Call, set: &[(&str, &str)], without: &[&str]) -> String {
             flatten(&encode(name), value, &mut pairs);
         }
     }
-    pairs.extend(set.iter().map(|(name, value)| (encode(name), encode(value))));
+    pairs.extend(
+        set.iter()
+            .map(|(name, value)| (encode(name), encode(value))),
+    );
     pairs.sort_by(|a, b| a.0.cmp(&b.0));
-    let query: Vec<String> = pairs.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let query: Vec<String> = pairs
+        .into_iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
     let path = call.uri.path().replace(',', "%2C").replace(';', "%3B");
     format!("{}?{}", call.app.origin_url(&path), query.join("&"))
 }
@@ -144,7 +180,23 @@ fn flatten(name: &str, value: &Json, pairs: &mut Vec<(String, String)>) {
         }
         other => {
             let text = scalar(other).unwrap_or_default();
-            pairs.push((name.to_owned(), utf8_percent_encode(&text, UNRESERVED).to_string()));
+            pairs.push((
+                name.to_owned(),
+                utf8_percent_encode(&text, UNRESERVED).to_string(),
+            ));
         }
+    }
+}
+
+/// Adds the link of a keyset page that goes on by a bare id (`id_after`, `id_before`).
+pub fn id_link<B>(call: &Call, response: &mut Response<B>, name: &str, per_page: i64, last: i64) {
+    let (last, size) = (last.to_string(), per_page.to_string());
+    let url = link_url(
+        call,
+        &[(name, &last), ("pagination", "keyset"), ("per_page", &size)],
+        &["page"],
+    );
+    if let Ok(value) = HeaderValue::from_str(&format!("<{url}>; rel=\"next\"")) {
+        response.headers_mut().insert(header::LINK, value);
     }
 }

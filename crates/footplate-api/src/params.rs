@@ -117,7 +117,12 @@ impl Params {
         let Some(value) = self.value(name) else {
             return Ok(None);
         };
-        let all = |items: Vec<&Json>| items.into_iter().map(|item| scalar(item).ok_or_else(|| invalid(name))).collect();
+        let all = |items: Vec<&Json>| -> Result<Vec<String>, Error> {
+            items
+                .into_iter()
+                .map(|item| scalar(item).ok_or_else(|| invalid(name)))
+                .collect()
+        };
         match value {
             Json::Array(items) => all(items.iter().collect()).map(Some),
             Json::Object(map) => all(map.values().collect()).map(Some),
@@ -150,7 +155,11 @@ impl Params {
         };
         let items: Vec<Json> = match value {
             Json::Array(items) => items.clone(),
-            Json::Object(map) if map.keys().all(|key| key.bytes().all(|b| b.is_ascii_digit())) => {
+            Json::Object(map)
+                if map
+                    .keys()
+                    .all(|key| key.bytes().all(|b| b.is_ascii_digit())) =>
+            {
                 map.values().cloned().collect()
             }
             _ => return Err(invalid(name)),
@@ -187,7 +196,9 @@ fn decode(text: &str) -> Result<String, Error> {
         .decode_utf8()
         .map_err(|_| Error::Parameter("a parameter is not valid UTF-8".to_owned()))?;
     if decoded.contains('\0') {
-        return Err(Error::Parameter("a parameter contains a null byte".to_owned()));
+        return Err(Error::Parameter(
+            "a parameter contains a null byte".to_owned(),
+        ));
     }
     Ok(decoded.into_owned())
 }
@@ -208,7 +219,11 @@ fn place(slot: &mut Json, steps: &[String], value: Json) {
             && !last.contains_key(key)
             && !key.is_empty()
         {
-            place(last.entry(key.clone()).or_insert(Json::Null), &rest[1..], value);
+            place(
+                last.entry(key.clone()).or_insert(Json::Null),
+                &rest[1..],
+                value,
+            );
             return;
         }
         let mut item = Json::Null;
@@ -240,8 +255,14 @@ mod tests {
     fn rack_nesting() {
         assert_eq!(parse("scope[]=a&scope[]=b"), json!({"scope": ["a", "b"]}));
         assert_eq!(parse("scope=a&scope=b"), json!({"scope": "b"}));
-        assert_eq!(parse("scope%5B0%5D=a&scope[1]=b"), json!({"scope": {"0": "a", "1": "b"}}));
-        assert_eq!(parse("filter[environment_scope]=prod"), json!({"filter": {"environment_scope": "prod"}}));
+        assert_eq!(
+            parse("scope%5B0%5D=a&scope[1]=b"),
+            json!({"scope": {"0": "a", "1": "b"}})
+        );
+        assert_eq!(
+            parse("filter[environment_scope]=prod"),
+            json!({"filter": {"environment_scope": "prod"}})
+        );
         assert_eq!(
             parse("v[][key]=A&v[][value]=1&v[][key]=B"),
             json!({"v": [{"key": "A", "value": "1"}, {"key": "B"}]})
@@ -254,7 +275,11 @@ mod tests {
         let mut params = Params::default();
         assert!(params.add_form("a=%00").is_err());
         assert!(params.add_form("a=%ff").is_err());
-        assert!(params.add_form(&format!("a{}=1", "[x]".repeat(40))).is_err());
+        assert!(
+            params
+                .add_form(&format!("a{}=1", "[x]".repeat(40)))
+                .is_err()
+        );
     }
 
     #[test]

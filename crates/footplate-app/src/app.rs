@@ -41,6 +41,8 @@ pub struct Settings {
     pub tick: Duration,
     /// Bytes of a trace.
     pub trace_limit: u64,
+    /// Bytes of a push.
+    pub push_limit: u64,
     /// Bytes of an artifact.
     pub artifact_limit: u64,
 }
@@ -156,7 +158,11 @@ impl App {
     pub fn queue_token(&self, runner: RunnerId) -> String {
         let count = self.db().wakes(Topic::Queue);
         let digest = Sha256::digest(format!("{} {runner} {count}", self.inner.boot));
-        digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+        digest
+            .iter()
+            .take(16)
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 
     /// Somebody looks at the trace of a job: its runner shall report often for a while.
@@ -192,7 +198,10 @@ impl App {
     }
 
     fn secrets(&self) -> std::sync::MutexGuard<'_, HashMap<JobId, Arc<Secrets>>> {
-        self.inner.secrets.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.inner
+            .secrets
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     fn watched(&self) -> std::sync::MutexGuard<'_, HashMap<JobId, Timestamp>> {

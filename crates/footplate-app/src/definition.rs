@@ -152,8 +152,9 @@ fn retry(written: Option<&Json>) -> RetryPolicy {
             .flatten()
     };
     RetryPolicy {
-        max: written
-            .map_or(0, |written| written["max"].as_i64().or(written.as_i64()).unwrap_or(0)),
+        max: written.map_or(0, |written| {
+            written["max"].as_i64().or(written.as_i64()).unwrap_or(0)
+        }),
         when: list("when")
             .filter_map(Json::as_str)
             .map(str::to_owned)

@@ -132,18 +132,29 @@ impl From<footplate_git::Error> for Error {
         use footplate_git::Error as Git;
         match error {
             Git::NotFound(_) => Self::NOTHING_FOUND,
-            Git::InvalidRef(_) | Git::InvalidSha(_) | Git::InvalidPath(_) | Git::AmbiguousRef(_)
-            | Git::RefExists(_) | Git::RefChanged(_) | Git::FileExists(_) | Git::DirectoryExists(_)
-            | Git::NoFile(_) | Git::FileChanged(_) | Git::NothingToCommit | Git::Protocol(_) => {
-                Self::BadRequest(error.to_string())
-            }
+            Git::InvalidRef(_)
+            | Git::InvalidSha(_)
+            | Git::InvalidPath(_)
+            | Git::AmbiguousRef(_)
+            | Git::RefExists(_)
+            | Git::RefChanged(_)
+            | Git::FileExists(_)
+            | Git::DirectoryExists(_)
+            | Git::NoFile(_)
+            | Git::FileChanged(_)
+            | Git::NothingToCommit
+            | Git::Protocol(_) => Self::BadRequest(error.to_string()),
             Git::TooLarge { .. } => Self::refused(413, "413 Request Entity Too Large"),
             Git::DiskFull(_) => {
                 tracing::error!(%error, "the disk is full");
                 Self::refused(503, "503 Service Unavailable")
             }
-            Git::NoRepository(_) | Git::RepositoryExists(_) | Git::Timeout { .. } | Git::Git { .. }
-            | Git::Unreadable { .. } | Git::Io { .. } => Self::internal(error),
+            Git::NoRepository(_)
+            | Git::RepositoryExists(_)
+            | Git::Timeout { .. }
+            | Git::Git { .. }
+            | Git::Unreadable { .. }
+            | Git::Io { .. } => Self::internal(error),
         }
     }
 }

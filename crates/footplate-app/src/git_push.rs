@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use footplate_git::{GitRef, Push, PushCommands, PushOutcome, RefUpdate, Rejection, Repository, Service};
+use footplate_git::{
+    GitRef, Push, PushCommands, PushOutcome, RefUpdate, Rejection, Repository, Service,
+};
 use footplate_model::{
     AccessLevel, GivenVariable, PipelineSource, Project, ProjectId, ProtectedRef, ProtectedRefId,
     PushIntentId, User, VariableType,
@@ -51,11 +53,18 @@ impl App {
         if login == "gitlab-ci-token" || password.starts_with(JOB_TOKEN_PREFIX) {
             return self.authenticate(Credential::JobToken(password)).await;
         }
-        match self.authenticate(Credential::AccessToken(password.clone())).await {
+        match self
+            .authenticate(Credential::AccessToken(password.clone()))
+            .await
+        {
             Ok(actor) => Ok(actor),
             Err(Error::Unauthorized(Unauthorized::Plain)) => {
                 let user = self.authenticate_password(login, password).await?;
-                Ok(Actor::User(UserActor { user, scopes: None, token: None }))
+                Ok(Actor::User(UserActor {
+                    user,
+                    scopes: None,
+                    token: None,
+                }))
             }
             Err(error) => Err(error),
         }
@@ -65,19 +74,28 @@ impl App {
     ///
     /// # Errors
     /// 401 without a credential, 403 and 404 otherwise.
-    pub async fn open_repository(&self, actor: Actor, path: String, service: Service) -> Result<GitAccess> {
+    pub async fn open_repository(
+        &self,
+        actor: Actor,
+        path: String,
+        service: Service,
+    ) -> Result<GitAccess> {
         let scopes: &[&str] = match service {
             Service::UploadPack => &["api", "read_repository", "write_repository"],
             Service::ReceivePack => &["api", "write_repository"],
         };
         if !actor.has_scope(scopes) {
-            return Err(Error::forbidden("HTTP Basic: Access denied. The token lacks the scope for this"));
+            return Err(Error::forbidden(
+                "HTTP Basic: Access denied. The token lacks the scope for this",
+            ));
         }
         let (asker, by, now) = (actor.clone(), ProjectRef::Path(path.clone()), self.now());
         let found = self
             .db()
             .read(async move |tx: &mut Tx<'_>| {
-                let Some(project) = find_project(tx, &by).await? else { return Ok(None) };
+                let Some(project) = find_project(tx, &by).await? else {
+                    return Ok(None);
+                };
                 let standing = standing(tx, &asker, &project, now).await?;
                 Ok::<_, Error>(Some((project, standing)))
             })
@@ -93,7 +111,9 @@ impl App {
             if anonymous {
                 return Error::UNAUTHORIZED;
             }
-            Error::NotFound("The project you were looking for could not be found or you don't have permission to view it.")
+            Error::NotFound(
+                "The project you were looking for could not be found or you don't have permission to view it.",
+            )
         };
         let (project, standing) = found.ok_or_else(hidden)?;
         if !allows(Ability::ReadProject, &standing) || !allows(Ability::ReadCode, &standing) {
@@ -101,23 +121,40 @@ impl App {
         }
         let job = matches!(actor, Actor::Job(_));
         let push_by_job = project.settings.ci_push_repository_for_job_token_allowed;
-        if service == Service::ReceivePack && (!allows(Ability::PushCode, &standing) || (job && !push_by_job)) {
+        if service == Service::ReceivePack
+            && (!allows(Ability::PushCode, &standing) || (job && !push_by_job))
+        {
             if anonymous {
                 return Err(Error::UNAUTHORIZED);
             }
-            return Err(Error::refused(403, "You are not allowed to push code to this project."));
+            return Err(Error::refused(
+                403,
+                "You are not allowed to push code to this project.",
+            ));
         }
         let repository = self.repository(project.id);
         if !repository.exists().await {
             // Its row was written and the process killed before the folder was there.
-            let branch = project.default_branch.clone().unwrap_or_else(|| "main".to_owned());
+            let branch = project
+                .default_branch
+                .clone()
+                .unwrap_or_else(|| "main".to_owned());
             self.repositories().create(project.id, &branch).await?;
         }
-        Ok(GitAccess { repository, project, actor, standing })
+        Ok(GitAccess {
+            repository,
+            project,
+            actor,
+            standing,
+        })
     }
 
     async fn project_for_push(&self, actor: &Actor, path: &str) -> Result<(Project, Standing)> {
-        let missing = || Error::NotFound("The project you were looking for could not be found or you don't have permission to view it.");
+        let missing = || {
+            Error::NotFound(
+                "The project you were looking for could not be found or you don't have permission to view it.",
+            )
+        };
         let (namespace, name) = path.rsplit_once('/').ok_or_else(missing)?;
         let by = namespace.to_owned();
         let known = self
@@ -127,11 +164,18 @@ impl App {
         if known.is_none() || matches!(actor, Actor::Job(_)) {
             return Err(missing());
         }
-        let new = NewProject { path: Some(name.to_owned()), namespace: Some(namespace.to_owned()), ..NewProject::default() };
-        let project = self.create_project(actor, new).await.map_err(|error| match error {
-            Error::Invalid(_) => missing(),
-            other => other,
-        })?;
+        let new = NewProject {
+            path: Some(name.to_owned()),
+            namespace: Some(namespace.to_owned()),
+            ..NewProject::default()
+        };
+        let project = self
+            .create_project(actor, new)
+            .await
+            .map_err(|error| match error {
+                Error::Invalid(_) => missing(),
+                other => other,
+            })?;
         let (asker, of, now) = (actor.clone(), project.clone(), self.now());
         let standing = self
             .db()
@@ -154,20 +198,42 @@ impl App {
             .updates
             .iter()
             .filter(|update| refusal(&protections, &access.standing, update).is_some())
-            .map(|update| Rejection { name: update.name.clone(), reason: "pre-receive hook declined".to_owned() })
+            .map(|update| Rejection {
+                name: update.name.clone(),
+                reason: "pre-receive hook declined".to_owned(),
+            })
             .collect();
-        if let Some(reason) = commands.updates.iter().find_map(|update| refusal(&protections, &access.standing, update)) {
+        if let Some(reason) = commands
+            .updates
+            .iter()
+            .find_map(|update| refusal(&protections, &access.standing, update))
+        {
             return Ok(Begun::Refused(format!("GitLab: {reason}"), rejections));
         }
         let user = access.actor.user_id().ok_or(Error::UNAUTHORIZED)?;
-        let updates = stored_updates(&commands.updates);
-        let options = serde_json::to_string(&commands.push_options).map_err(Error::internal)?;
-        let now = self.now();
         let id = self
-            .db()
-            .write(async move |tx: &mut Tx<'_>| push_intents::insert(tx, project, user, &updates, &options, now).await)
+            .write_intent(project, user, &commands.updates, &commands.push_options)
             .await?;
         Ok(Begun::Go(id))
+    }
+
+    /// Writes down what is about to move, before git moves it.
+    pub(crate) async fn write_intent(
+        &self,
+        project: ProjectId,
+        user: footplate_model::UserId,
+        updates: &[RefUpdate],
+        options: &[String],
+    ) -> Result<PushIntentId> {
+        let updates = stored_updates(updates);
+        let options = serde_json::to_string(options).map_err(Error::internal)?;
+        let now = self.now();
+        Ok(self
+            .db()
+            .write(async move |tx: &mut Tx<'_>| {
+                push_intents::insert(tx, project, user, &updates, &options, now).await
+            })
+            .await?)
     }
 
     /// A push has ended: its pipelines, and the lines that its author sees.
@@ -186,23 +252,35 @@ impl App {
     }
 
     /// Does what a push intent says. `moved` is known when git has just told it; otherwise the refs are looked at.
-    pub(crate) async fn resolve_intent(&self, id: PushIntentId, moved: Option<Vec<RefUpdate>>) -> Result<Vec<String>> {
+    pub(crate) async fn resolve_intent(
+        &self,
+        id: PushIntentId,
+        moved: Option<Vec<RefUpdate>>,
+    ) -> Result<Vec<String>> {
         let found = self
             .db()
             .read(async move |tx: &mut Tx<'_>| {
-                let Some(intent) = push_intents::find(tx, id).await? else { return Ok(None) };
+                let Some(intent) = push_intents::find(tx, id).await? else {
+                    return Ok(None);
+                };
                 let user = users::find(tx, intent.user_id).await?;
                 Ok::<_, footplate_store::Error>(Some((intent, user)))
             })
             .await?;
-        let Some((intent, user)) = found else { return Ok(Vec::new()) };
-        let options: Vec<String> = serde_json::from_str(&intent.options).map_err(Error::internal)?;
+        let Some((intent, user)) = found else {
+            return Ok(Vec::new());
+        };
+        let options: Vec<String> =
+            serde_json::from_str(&intent.options).map_err(Error::internal)?;
         let moved = match moved {
             Some(moved) => moved,
             None => self.moved_of(intent.project_id, &intent.updates).await?,
         };
         let lines = match user {
-            Some(user) => self.refs_moved(intent.project_id, user, moved, options, Some(id)).await?,
+            Some(user) => {
+                self.refs_moved(intent.project_id, user, moved, options, Some(id))
+                    .await?
+            }
             None => Vec::new(),
         };
         self.db()
@@ -216,7 +294,9 @@ impl App {
         let repository = self.repository(project);
         let mut moved = Vec::new();
         for update in parse_updates(updates)? {
-            let Some(git_ref) = update.git_ref() else { continue };
+            let Some(git_ref) = update.git_ref() else {
+                continue;
+            };
             let at = repository.find_ref(&git_ref).await?;
             let there = match at {
                 Some(sha) => sha == update.new,
@@ -239,17 +319,31 @@ impl App {
         intent: Option<PushIntentId>,
     ) -> Result<Vec<String>> {
         let project = self.adopt_default_branch(project).await?;
-        let variables: Vec<GivenVariable> = options.iter().filter_map(|option| option.strip_prefix("ci.variable=")).filter_map(pushed_variable).collect();
+        let variables: Vec<GivenVariable> = options
+            .iter()
+            .filter_map(|option| option.strip_prefix("ci.variable="))
+            .filter_map(pushed_variable)
+            .collect();
         let skip = options.iter().any(|option| option == "ci.skip");
         let mut lines = Vec::new();
         for update in moved.iter().filter(|update| !update.is_delete()) {
-            let Some(git_ref) = update.git_ref() else { continue };
+            let Some(git_ref) = update.git_ref() else {
+                continue;
+            };
             if matches!(git_ref, GitRef::Other(_)) {
                 continue;
             }
             let key = intent.map(|intent| format!("{intent}:{}", update.name));
-            let push = PushedRef { git_ref, update, key, skip };
-            lines.extend(self.pipeline_of_ref(&project, &user, push, &variables).await?);
+            let push = PushedRef {
+                git_ref,
+                update,
+                key,
+                skip,
+            };
+            lines.extend(
+                self.pipeline_of_ref(&project, &user, push, &variables)
+                    .await?,
+            );
         }
         Ok(lines)
     }
@@ -263,9 +357,17 @@ impl App {
     ) -> Result<Vec<String>> {
         // The commit behind an annotated tag.
         let repository = self.repository(project.id);
-        let Some(sha) = repository.commit_of(&push.git_ref).await? else { return Ok(Vec::new()) };
-        let sha = if push.git_ref.is_tag() { sha } else { push.update.new.clone() };
-        let Some(commit) = repository.commit(&sha).await? else { return Ok(Vec::new()) };
+        let Some(sha) = repository.commit_of(&push.git_ref).await? else {
+            return Ok(Vec::new());
+        };
+        let sha = if push.git_ref.is_tag() {
+            sha
+        } else {
+            push.update.new.clone()
+        };
+        let Some(commit) = repository.commit(&sha).await? else {
+            return Ok(Vec::new());
+        };
         if self.config_text(project, &commit.id).await?.is_none() {
             return Ok(Vec::new());
         }
@@ -295,10 +397,22 @@ impl App {
             .await?;
         let mut lines = Vec::new();
         if let Some(pipeline) = creation.pipeline {
-            let url = self.url(&format!("/{}/-/pipelines/{}", project.full_path, pipeline.id));
-            lines.push(format!("pipeline #{} {url} ({})", pipeline.id, pipeline.status));
+            let url = self.url(&format!(
+                "/{}/-/pipelines/{}",
+                project.full_path, pipeline.id
+            ));
+            lines.push(format!(
+                "pipeline #{} {url} ({})",
+                pipeline.id, pipeline.status
+            ));
         }
-        lines.extend(creation.errors.iter().flat_map(|error| error.lines()).map(|line| format!("  {line}")));
+        lines.extend(
+            creation
+                .errors
+                .iter()
+                .flat_map(|error| error.lines())
+                .map(|line| format!("  {line}")),
+        );
         Ok(lines)
     }
 
@@ -308,8 +422,12 @@ impl App {
         let now = self.now();
         self.db()
             .write(async move |tx: &mut Tx<'_>| {
-                let mut project = projects::find(tx, id).await?.ok_or(Error::PROJECT_NOT_FOUND)?;
-                let Some(branch) = &adopted else { return Ok(project) };
+                let mut project = projects::find(tx, id)
+                    .await?
+                    .ok_or(Error::PROJECT_NOT_FOUND)?;
+                let Some(branch) = &adopted else {
+                    return Ok(project);
+                };
                 if project.default_branch.as_ref() != Some(branch) {
                     project.default_branch = Some(branch.clone());
                     projects::update(tx, &project, now).await?;
@@ -317,7 +435,10 @@ impl App {
                 let mark = format!("default_branch_protected:{id}");
                 if footplate_store::settings::find(tx, &mark).await?.is_none() {
                     let known = protected_refs::list(tx, id).await?;
-                    if !known.iter().any(|entry| !entry.tag && entry.name == *branch) {
+                    if !known
+                        .iter()
+                        .any(|entry| !entry.tag && entry.name == *branch)
+                    {
                         protected_refs::insert(tx, &default_protection(id, branch, now)).await?;
                     }
                     footplate_store::settings::put(tx, &mark, "true").await?;
@@ -335,7 +456,11 @@ struct PushedRef<'p> {
     skip: bool,
 }
 
-fn default_protection(project: ProjectId, branch: &str, now: footplate_model::Timestamp) -> ProtectedRef {
+fn default_protection(
+    project: ProjectId,
+    branch: &str,
+    now: footplate_model::Timestamp,
+) -> ProtectedRef {
     ProtectedRef {
         id: ProtectedRefId(0),
         project_id: project,
@@ -349,10 +474,17 @@ fn default_protection(project: ProjectId, branch: &str, now: footplate_model::Ti
 }
 
 /// Why a reference may not move, in GitLab's words.
-fn refusal(protections: &[ProtectedRef], standing: &Standing, update: &RefUpdate) -> Option<&'static str> {
+fn refusal(
+    protections: &[ProtectedRef],
+    standing: &Standing,
+    update: &RefUpdate,
+) -> Option<&'static str> {
     let git_ref = update.git_ref()?;
     let (tag, name) = (git_ref.is_tag(), git_ref.short());
-    let matching: Vec<&ProtectedRef> = protections.iter().filter(|entry| entry.matches(tag, name)).collect();
+    let matching: Vec<&ProtectedRef> = protections
+        .iter()
+        .filter(|entry| entry.matches(tag, name))
+        .collect();
     if matching.is_empty() {
         return None;
     }
@@ -364,7 +496,9 @@ fn refusal(protections: &[ProtectedRef], standing: &Standing, update: &RefUpdate
         });
     }
     let may = standing.admin
-        || matching.iter().any(|entry| entry.push_access_level > AccessLevel::NONE && standing.level >= entry.push_access_level);
+        || matching.iter().any(|entry| {
+            entry.push_access_level > AccessLevel::NONE && standing.level >= entry.push_access_level
+        });
     if may {
         return None;
     }
@@ -377,10 +511,16 @@ fn refusal(protections: &[ProtectedRef], standing: &Standing, update: &RefUpdate
 
 /// Whether a push must not rewrite history because a protected branch is among its references.
 pub(crate) fn rewrites_are_denied(protections: &[ProtectedRef], updates: &[RefUpdate]) -> bool {
-    updates.iter().filter_map(RefUpdate::git_ref).any(|git_ref| {
-        let mut matching = protections.iter().filter(|entry| entry.matches(git_ref.is_tag(), git_ref.short())).peekable();
-        matching.peek().is_some() && !matching.any(|entry| entry.allow_force_push)
-    })
+    updates
+        .iter()
+        .filter_map(RefUpdate::git_ref)
+        .any(|git_ref| {
+            let mut matching = protections
+                .iter()
+                .filter(|entry| entry.matches(git_ref.is_tag(), git_ref.short()))
+                .peekable();
+            matching.peek().is_some() && !matching.any(|entry| entry.allow_force_push)
+        })
 }
 
 impl App {
@@ -388,7 +528,12 @@ impl App {
     ///
     /// # Errors
     /// When git cannot be started.
-    pub async fn run_push(&self, access: &GitAccess, push: Push, intent: PushIntentId) -> Result<footplate_git::ByteStream> {
+    pub async fn run_push(
+        &self,
+        access: &GitAccess,
+        push: Push,
+        intent: PushIntentId,
+    ) -> Result<footplate_git::ByteStream> {
         let (app, project) = (self.clone(), access.project.id);
         let protections = self
             .db()
@@ -396,14 +541,19 @@ impl App {
             .await?;
         let deny = rewrites_are_denied(&protections, &push.commands().updates);
         let push = if deny { push.without_rewrites() } else { push };
-        Ok(push.run(move |outcome| async move { app.finish_push(intent, outcome).await }).await?)
+        Ok(push
+            .run(move |outcome| async move { app.finish_push(intent, outcome).await })
+            .await?)
     }
 }
 
 /// `K=V` of the push option `ci.variable`, with or without quotes.
 fn pushed_variable(text: &str) -> Option<GivenVariable> {
     let text = text.trim();
-    let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+    let text = text
+        .strip_prefix('"')
+        .and_then(|text| text.strip_suffix('"'))
+        .unwrap_or(text);
     let (key, value) = text.split_once('=')?;
     (!key.is_empty()).then(|| GivenVariable {
         key: key.to_owned(),
@@ -416,7 +566,13 @@ fn pushed_variable(text: &str) -> Option<GivenVariable> {
 fn stored_updates(updates: &[RefUpdate]) -> String {
     let list: Vec<[String; 3]> = updates
         .iter()
-        .map(|update| [update.name.clone(), update.old.to_string(), update.new.to_string()])
+        .map(|update| {
+            [
+                update.name.clone(),
+                update.old.to_string(),
+                update.new.to_string(),
+            ]
+        })
         .collect();
     serde_json::json!(list).to_string()
 }

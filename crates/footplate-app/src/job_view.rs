@@ -42,7 +42,10 @@ pub struct JobView {
 }
 
 /// Ids as the JSON list that statements take, each once.
-fn list<T: Copy + Eq + std::hash::Hash>(ids: impl Iterator<Item = T>, number: impl Fn(T) -> i64) -> Option<String> {
+fn list<T: Copy + Eq + std::hash::Hash>(
+    ids: impl Iterator<Item = T>,
+    number: impl Fn(T) -> i64,
+) -> Option<String> {
     let ids: HashSet<T> = ids.collect();
     if ids.is_empty() {
         return None;
@@ -62,26 +65,51 @@ struct Related {
 impl Related {
     async fn load(tx: &mut Tx<'_>, jobs: &[Job]) -> Result<Self> {
         let mut related = Self::default();
-        let of_jobs = jobs.iter().flat_map(|job| [Some(job.pipeline_id), job.downstream_pipeline_id]);
+        let of_jobs = jobs
+            .iter()
+            .flat_map(|job| [Some(job.pipeline_id), job.downstream_pipeline_id]);
         if let Some(ids) = list(of_jobs.flatten(), |id: PipelineId| id.0) {
             let found = pipelines::list_by_ids(tx, &ids).await?;
-            related.pipelines = found.into_iter().map(|row| (row.id, Arc::new(row))).collect();
+            related.pipelines = found
+                .into_iter()
+                .map(|row| (row.id, Arc::new(row)))
+                .collect();
         }
         if let Some(ids) = list(jobs.iter().filter_map(|job| job.user_id), |id| id.0) {
             let found = users::list_by_ids(tx, &ids).await?;
-            related.users = found.into_iter().map(|row| (row.id, Arc::new(row))).collect();
+            related.users = found
+                .into_iter()
+                .map(|row| (row.id, Arc::new(row)))
+                .collect();
         }
         if let Some(ids) = list(jobs.iter().filter_map(|job| job.runner_id), |id| id.0) {
             let found = runners::list_by_ids(tx, &ids).await?;
-            related.runners = found.into_iter().map(|row| (row.id, Arc::new(row))).collect();
+            related.runners = found
+                .into_iter()
+                .map(|row| (row.id, Arc::new(row)))
+                .collect();
         }
-        if let Some(ids) = list(jobs.iter().filter_map(|job| job.runner_manager_id), |id| id.0) {
+        if let Some(ids) = list(jobs.iter().filter_map(|job| job.runner_manager_id), |id| {
+            id.0
+        }) {
             let found = runners::list_managers_by_ids(tx, &ids).await?;
-            related.managers = found.into_iter().map(|row| (row.id, Arc::new(row))).collect();
+            related.managers = found
+                .into_iter()
+                .map(|row| (row.id, Arc::new(row)))
+                .collect();
         }
-        if let Some(ids) = list(related.pipelines.values().map(|pipeline| pipeline.project_id), |id| id.0) {
+        if let Some(ids) = list(
+            related
+                .pipelines
+                .values()
+                .map(|pipeline| pipeline.project_id),
+            |id| id.0,
+        ) {
             let found = projects::list_by_ids(tx, &ids).await?;
-            related.projects = found.into_iter().map(|row| (row.id, Arc::new(row))).collect();
+            related.projects = found
+                .into_iter()
+                .map(|row| (row.id, Arc::new(row)))
+                .collect();
         }
         Ok(related)
     }
@@ -111,9 +139,15 @@ impl App {
             Some(JobView {
                 project: related.projects.get(&job.project_id)?.clone(),
                 user: job.user_id.and_then(|id| related.users.get(&id).cloned()),
-                commit: commits.get(&(job.project_id, pipeline.sha.clone())).cloned(),
-                runner: job.runner_id.and_then(|id| related.runners.get(&id).cloned()),
-                manager: job.runner_manager_id.and_then(|id| related.managers.get(&id).cloned()),
+                commit: commits
+                    .get(&(job.project_id, pipeline.sha.clone()))
+                    .cloned(),
+                runner: job
+                    .runner_id
+                    .and_then(|id| related.runners.get(&id).cloned()),
+                manager: job
+                    .runner_manager_id
+                    .and_then(|id| related.managers.get(&id).cloned()),
                 pipeline,
                 downstream,
                 job: job.clone(),
@@ -128,7 +162,10 @@ impl App {
     /// # Errors
     /// 404 when it went away meanwhile.
     pub async fn job_view(&self, job: Job) -> Result<JobView> {
-        self.job_views(vec![job]).await?.pop().ok_or(Error::RECORD_NOT_FOUND)
+        self.job_views(vec![job])
+            .await?
+            .pop()
+            .ok_or(Error::RECORD_NOT_FOUND)
     }
 
     async fn commits_of(
@@ -139,7 +176,9 @@ impl App {
         let mut found = HashMap::new();
         let mut missing: HashMap<ProjectId, HashSet<String>> = HashMap::new();
         for job in jobs {
-            let Some(pipeline) = related.pipelines.get(&job.pipeline_id) else { continue };
+            let Some(pipeline) = related.pipelines.get(&job.pipeline_id) else {
+                continue;
+            };
             let key = (job.project_id, pipeline.sha.clone());
             match self.known_commit(&key) {
                 Some(commit) => {
@@ -172,7 +211,9 @@ pub(crate) struct CommitCache(std::sync::Mutex<HashMap<(ProjectId, String), Arc<
 
 impl CommitCache {
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(ProjectId, String), Arc<Commit>>> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 

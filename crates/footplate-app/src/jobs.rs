@@ -7,14 +7,13 @@ use footplate_model::{
     GivenVariable, Job, JobId, JobKind, Pipeline, PipelineId, Status, policy::Ability,
 };
 use footplate_pipeline::Event;
-use footplate_store::{
-    Topic, Tx, artifacts, job_variables, jobs, queue,
-};
+use footplate_store::{Topic, Tx, artifacts, job_variables, jobs, queue};
 
 use crate::{
-    App, Error, JobView, ProjectAccess, Result, can,
+    App, Error, JobView, ProjectAccess, Result,
     access::{load_job, load_pipeline},
     background::{Work, plan},
+    can,
     movement::{Moved, happen_to, key, load},
 };
 
@@ -95,8 +94,18 @@ impl App {
                 }
                 let (statuses, retried) = (words(&which.scope), which.include_retried);
                 let statuses = statuses.as_deref();
-                let rows = jobs::page_of_pipeline(tx, pipeline, which.kind, statuses, retried, which.limit, which.offset).await?;
-                let total = jobs::count_of_pipeline(tx, pipeline, which.kind, statuses, retried).await?;
+                let rows = jobs::page_of_pipeline(
+                    tx,
+                    pipeline,
+                    which.kind,
+                    statuses,
+                    retried,
+                    which.limit,
+                    which.offset,
+                )
+                .await?;
+                let total =
+                    jobs::count_of_pipeline(tx, pipeline, which.kind, statuses, retried).await?;
                 Ok((rows, total))
             })
             .await?;
@@ -107,7 +116,11 @@ impl App {
     ///
     /// # Errors
     /// 404.
-    pub async fn show_job(&self, access: &ProjectAccess<can::ReadBuild>, id: JobId) -> Result<JobView> {
+    pub async fn show_job(
+        &self,
+        access: &ProjectAccess<can::ReadBuild>,
+        id: JobId,
+    ) -> Result<JobView> {
         let project = access.project_id();
         let job = self
             .db()
@@ -121,7 +134,10 @@ impl App {
     /// # Errors
     /// 404 when it went away meanwhile.
     pub async fn own_job(&self, id: JobId) -> Result<JobView> {
-        let job = self.find_job(id).await?.ok_or(Error::NotFound("404 Job Not Found"))?;
+        let job = self
+            .find_job(id)
+            .await?
+            .ok_or(Error::NotFound("404 Job Not Found"))?;
         self.job_view(job).await
     }
 
@@ -129,7 +145,11 @@ impl App {
     ///
     /// # Errors
     /// 404 for a job without trace that will never have one, 403 for debug traces.
-    pub async fn read_trace(&self, access: &ProjectAccess<can::ReadBuild>, id: JobId) -> Result<Trace> {
+    pub async fn read_trace(
+        &self,
+        access: &ProjectAccess<can::ReadBuild>,
+        id: JobId,
+    ) -> Result<Trace> {
         let project = access.project_id();
         let asker = access.narrow::<can::ReadBuild>()?;
         let job = self
@@ -143,15 +163,21 @@ impl App {
             })
             .await?;
         self.note_watched(id);
-        let size = if job.erased_at.is_some() { None } else { self.traces().shown(id).await? };
+        let size = if job.erased_at.is_some() {
+            None
+        } else {
+            self.traces().shown(id).await?
+        };
         match size {
             Some(size) if size > 0 || !job.status.is_completed() => {
                 let bytes = self.traces().read(id, 0..size).await?;
                 Ok(Trace { job, size, bytes })
             }
-            Some(_) | None if !job.status.is_completed() && job.erased_at.is_none() => {
-                Ok(Trace { job, size: 0, bytes: None })
-            }
+            Some(_) | None if !job.status.is_completed() && job.erased_at.is_none() => Ok(Trace {
+                job,
+                size: 0,
+                bytes: None,
+            }),
             Some(_) | None => Err(Error::NOTHING_FOUND),
         }
     }
@@ -187,7 +213,16 @@ impl App {
                         !at.is_completed() && at != Status::Canceling
                     };
                     if moves {
-                        happen_to(tx, &loaded, Event::Cancel { job: key(id), force }, now).await?;
+                        happen_to(
+                            tx,
+                            &loaded,
+                            Event::Cancel {
+                                job: key(id),
+                                force,
+                            },
+                            now,
+                        )
+                        .await?;
                     }
                 }
                 load_job(tx, project, id).await
@@ -200,7 +235,11 @@ impl App {
     ///
     /// # Errors
     /// 404, 403 without the right and for a job that is not retryable.
-    pub async fn retry_job(&self, access: &ProjectAccess<can::RetryJob>, id: JobId) -> Result<JobView> {
+    pub async fn retry_job(
+        &self,
+        access: &ProjectAccess<can::RetryJob>,
+        id: JobId,
+    ) -> Result<JobView> {
         let (project, now) = (access.project_id(), self.now());
         let asker = access.narrow::<can::RetryJob>()?;
         let user = access.actor().user_id().ok_or(Error::FORBIDDEN)?;
@@ -214,11 +253,14 @@ impl App {
                 let Some(loaded) = load(tx, job.pipeline_id).await? else {
                     return Err(Error::RECORD_NOT_FOUND);
                 };
-                let moved = happen_to(tx, &loaded, Event::Retry { job: key(id), user }, now).await?;
+                let moved =
+                    happen_to(tx, &loaded, Event::Retry { job: key(id), user }, now).await?;
                 let Moved::Done(applied) = moved else {
                     return Err(Error::forbidden("Job is not retryable"));
                 };
-                let new = applied.only_new().ok_or_else(|| Error::internal("a retry made no job"))?;
+                let new = applied
+                    .only_new()
+                    .ok_or_else(|| Error::internal("a retry made no job"))?;
                 load_job(tx, project, new).await
             })
             .await?;
@@ -273,7 +315,11 @@ impl App {
     ///
     /// # Errors
     /// 404, 403 without the right and for a job that has nothing or still runs.
-    pub async fn erase_job(&self, access: &ProjectAccess<can::ReadBuild>, id: JobId) -> Result<JobView> {
+    pub async fn erase_job(
+        &self,
+        access: &ProjectAccess<can::ReadBuild>,
+        id: JobId,
+    ) -> Result<JobView> {
         let (project, now) = (access.project_id(), self.now());
         let asker = access.narrow::<can::ReadBuild>()?;
         let by = access.actor().user_id();
@@ -314,7 +360,10 @@ impl App {
             .db()
             .write(async move |tx: &mut Tx<'_>| {
                 let job = load_script_job(tx, project, id).await?;
-                if !asker.may_on_job(tx, Ability::KeepJobArtifacts, &job).await? {
+                if !asker
+                    .may_on_job(tx, Ability::KeepJobArtifacts, &job)
+                    .await?
+                {
                     return Err(Error::FORBIDDEN);
                 }
                 if job.archive(now).is_none() {
@@ -335,7 +384,11 @@ impl App {
         if access.standing().admin {
             return true;
         }
-        match access.project().settings.ci_pipeline_variables_minimum_override_role {
+        match access
+            .project()
+            .settings
+            .ci_pipeline_variables_minimum_override_role
+        {
             VariablesRole::NoOneAllowed => false,
             VariablesRole::Developer => level >= AccessLevel::DEVELOPER,
             VariablesRole::Maintainer => level >= AccessLevel::MAINTAINER,
@@ -347,7 +400,9 @@ impl App {
     pub(crate) async fn restore_pipeline_ref(&self, id: PipelineId) -> Result<()> {
         let pipeline: Pipeline = self.load_pipeline_row(id).await?;
         let sha = footplate_git::Sha::parse(&pipeline.sha)?;
-        self.repository(pipeline.project_id).write_pipeline_ref(id, &sha).await?;
+        self.repository(pipeline.project_id)
+            .write_pipeline_ref(id, &sha)
+            .await?;
         Ok(())
     }
 
@@ -358,7 +413,12 @@ impl App {
     pub async fn queue_size(&self) -> Result<(i64, i64)> {
         Ok(self
             .db()
-            .read(async |tx: &mut Tx<'_>| Ok::<_, footplate_store::Error>((queue::count(tx).await?, queue::count_running(tx).await?)))
+            .read(async |tx: &mut Tx<'_>| {
+                Ok::<_, footplate_store::Error>((
+                    queue::count(tx).await?,
+                    queue::count_running(tx).await?,
+                ))
+            })
             .await?)
     }
 }

@@ -9,6 +9,7 @@ mod actor;
 mod app;
 mod authenticate;
 mod background;
+mod ci_variables;
 mod create_pipeline;
 pub mod definition;
 mod error;
@@ -19,6 +20,7 @@ mod jobs;
 mod movement;
 mod pipelines;
 mod projects;
+mod repository;
 mod resources;
 pub mod rules;
 pub mod runner;
@@ -35,15 +37,27 @@ pub use access::{
 };
 pub use actor::{Actor, JobActor, UserActor};
 pub use app::{App, Parts, Settings};
+pub use authenticate::Credential;
+pub use ci_variables::NewVariable;
 pub use create_pipeline::Creation;
-pub use git_push::GitAccess;
+pub use error::{Error, Result, Unauthorized};
+pub use git_push::{Begun, GitAccess};
 pub use job_artifacts::{ArchiveFile, Download};
 pub use job_view::JobView;
 pub use jobs::{PipelineJobs, Trace};
 pub use pipelines::{NewPipeline, PipelineView};
-pub use projects::{NewGroup, NewProject};
+pub use projects::{NewGroup, NewProject, projects_filter};
+pub use repository::NewCommit;
 pub use setup::{FirstStart, Setup};
 pub use users::{NewToken, NewUser};
 pub(crate) use variables::job::pipeline_variables;
-pub use authenticate::Credential;
-pub use error::{Error, Result, Unauthorized};
+
+/// Filters of pipeline lists.
+pub mod pipeline_filter {
+    pub use footplate_store::pipelines::{Filter, Order};
+}
+
+/// Filters of group lists.
+pub mod group_filter {
+    pub use footplate_store::namespaces::Filter;
+}

@@ -48,7 +48,8 @@ pub(crate) async fn happen_to(
         Err(illegal) => return Ok(Moved::Illegal(illegal)),
     };
     if !effects.is_empty() {
-        let record = serde_json::to_string(&EventRecord { at: now, event }).map_err(Error::internal)?;
+        let record =
+            serde_json::to_string(&EventRecord { at: now, event }).map_err(Error::internal)?;
         pipeline_events::append(tx, loaded.pipeline.id, &record, now).await?;
     }
     Ok(Moved::Done(apply(tx, loaded, &effects, now).await?))

@@ -65,7 +65,9 @@ impl App {
     ) -> Result<PipelineView> {
         let project = access.project().clone();
         if !new.variables.is_empty() && !self.may_set_variables(access) {
-            return Err(Error::base(vec!["Insufficient permissions to set pipeline variables".to_owned()]));
+            return Err(Error::base(vec![
+                "Insufficient permissions to set pipeline variables".to_owned(),
+            ]));
         }
         let repository = self.repository(project.id);
         let resolved = match repository.resolve_ref(&new.ref_name).await {
@@ -73,7 +75,9 @@ impl App {
             Err(footplate_git::Error::AmbiguousRef(_)) => {
                 return Err(Error::base(vec!["Ref is ambiguous".to_owned()]));
             }
-            Err(footplate_git::Error::NoRepository(_) | footplate_git::Error::InvalidRef(_)) => None,
+            Err(footplate_git::Error::NoRepository(_) | footplate_git::Error::InvalidRef(_)) => {
+                None
+            }
             Err(error) => return Err(error.into()),
         };
         let reference_not_found = || Error::base(vec!["Reference not found".to_owned()]);
@@ -81,7 +85,10 @@ impl App {
         if matches!(git_ref, GitRef::Other(_)) {
             return Err(reference_not_found());
         }
-        let commit = repository.commit(&sha).await?.ok_or_else(reference_not_found)?;
+        let commit = repository
+            .commit(&sha)
+            .await?
+            .ok_or_else(reference_not_found)?;
         let (id, name, tag) = (project.id, git_ref.short().to_owned(), git_ref.is_tag());
         let protections = self
             .db()
@@ -112,7 +119,11 @@ impl App {
                 upstream: None,
             })
             .await?;
-        let Creation { pipeline: Some(pipeline), .. } = creation else {
+        let Creation {
+            pipeline: Some(pipeline),
+            ..
+        } = creation
+        else {
             return Err(Error::base(creation.errors));
         };
         self.pipeline_view(pipeline).await
@@ -135,8 +146,12 @@ impl App {
         Ok(self
             .db()
             .read(async move |tx: &mut Tx<'_>| {
-                let rows = pipelines::list(tx, project, &filter, order, ascending, limit, offset).await?;
-                Ok::<_, footplate_store::Error>((rows, pipelines::count(tx, project, &filter).await?))
+                let rows =
+                    pipelines::list(tx, project, &filter, order, ascending, limit, offset).await?;
+                Ok::<_, footplate_store::Error>((
+                    rows,
+                    pipelines::count(tx, project, &filter).await?,
+                ))
             })
             .await?)
     }
@@ -145,7 +160,11 @@ impl App {
     ///
     /// # Errors
     /// 404.
-    pub async fn show_pipeline(&self, access: &ProjectAccess<can::ReadPipeline>, id: PipelineId) -> Result<PipelineView> {
+    pub async fn show_pipeline(
+        &self,
+        access: &ProjectAccess<can::ReadPipeline>,
+        id: PipelineId,
+    ) -> Result<PipelineView> {
         let project = access.project_id();
         let pipeline = self
             .db()
@@ -164,7 +183,9 @@ impl App {
         ref_name: Option<String>,
     ) -> Result<PipelineView> {
         let project = access.project();
-        let name = ref_name.or_else(|| project.default_branch.clone()).ok_or(Error::FORBIDDEN)?;
+        let name = ref_name
+            .or_else(|| project.default_branch.clone())
+            .ok_or(Error::FORBIDDEN)?;
         let sha = match self.repository(project.id).resolve_ref(&name).await {
             Ok(found) => found.map(|(_, sha)| sha.to_string()),
             Err(_) => None,
@@ -190,7 +211,11 @@ impl App {
                     Some(user) => users::find(tx, user).await?,
                     None => None,
                 };
-                Ok::<_, footplate_store::Error>((rows, user, footplate_store::projects::find(tx, project).await?))
+                Ok::<_, footplate_store::Error>((
+                    rows,
+                    user,
+                    footplate_store::projects::find(tx, project).await?,
+                ))
             })
             .await?;
         let project = project.ok_or(Error::PROJECT_NOT_FOUND)?;
@@ -198,9 +223,14 @@ impl App {
         let known: Vec<f64> = latest.iter().filter_map(|job| job.coverage).collect();
         #[expect(clippy::cast_precision_loss, reason = "a pipeline has few jobs")]
         let coverage = (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64);
-        let inputs = latest.iter().map(|job| Input { status: job.status, allow_failure: job.allow_failure });
+        let inputs = latest.iter().map(|job| Input {
+            status: job.status,
+            allow_failure: job.allow_failure,
+        });
         #[expect(clippy::cast_possible_truncation, reason = "seconds of a pipeline")]
-        let queued = pipeline.started_at.map(|start| start.seconds_since(pipeline.created_at) as i64);
+        let queued = pipeline
+            .started_at
+            .map(|start| start.seconds_since(pipeline.created_at) as i64);
         Ok(PipelineView {
             warnings: pipeline.status == Status::Success && has_warnings(inputs),
             queued_duration: queued,
@@ -215,19 +245,29 @@ impl App {
     ///
     /// # Errors
     /// 404, 403 on protected refs.
-    pub async fn cancel_pipeline(&self, access: &ProjectAccess<can::CancelPipeline>, id: PipelineId) -> Result<PipelineView> {
+    pub async fn cancel_pipeline(
+        &self,
+        access: &ProjectAccess<can::CancelPipeline>,
+        id: PipelineId,
+    ) -> Result<PipelineView> {
         let (project, now) = (access.project_id(), self.now());
         let asker = access.narrow::<can::CancelPipeline>()?;
         let pipeline = self
             .db()
             .write(async move |tx: &mut Tx<'_>| {
                 let pipeline = load_pipeline(tx, project, id).await?;
-                if !asker.may_run_on(tx, pipeline.tag, &pipeline.ref_name).await? {
+                if !asker
+                    .may_run_on(tx, pipeline.tag, &pipeline.ref_name)
+                    .await?
+                {
                     return Err(Error::FORBIDDEN);
                 }
                 happen(tx, id, Event::CancelPipeline, now).await?.done()?;
                 for child in pipelines::list_descendants(tx, id).await? {
-                    let work = Work::Event { pipeline: child.id, event: Event::CancelPipeline };
+                    let work = Work::Event {
+                        pipeline: child.id,
+                        event: Event::CancelPipeline,
+                    };
                     plan(tx, &work, now).await?;
                 }
                 load_pipeline(tx, project, id).await
@@ -240,7 +280,11 @@ impl App {
     ///
     /// # Errors
     /// 404, 403 on protected refs.
-    pub async fn retry_pipeline(&self, access: &ProjectAccess<can::UpdatePipeline>, id: PipelineId) -> Result<PipelineView> {
+    pub async fn retry_pipeline(
+        &self,
+        access: &ProjectAccess<can::UpdatePipeline>,
+        id: PipelineId,
+    ) -> Result<PipelineView> {
         let (project, now) = (access.project_id(), self.now());
         let asker = access.narrow::<can::UpdatePipeline>()?;
         let user = access.actor().user_id().ok_or(Error::FORBIDDEN)?;
@@ -248,10 +292,15 @@ impl App {
             .db()
             .write(async move |tx: &mut Tx<'_>| {
                 let pipeline = load_pipeline(tx, project, id).await?;
-                if !asker.may_run_on(tx, pipeline.tag, &pipeline.ref_name).await? {
+                if !asker
+                    .may_run_on(tx, pipeline.tag, &pipeline.ref_name)
+                    .await?
+                {
                     return Err(Error::FORBIDDEN);
                 }
-                happen(tx, id, Event::RetryPipeline { user }, now).await?.done()?;
+                happen(tx, id, Event::RetryPipeline { user }, now)
+                    .await?
+                    .done()?;
                 load_pipeline(tx, project, id).await
             })
             .await?;
@@ -263,7 +312,11 @@ impl App {
     ///
     /// # Errors
     /// 404.
-    pub async fn delete_pipeline(&self, access: &ProjectAccess<can::DestroyPipeline>, id: PipelineId) -> Result<()> {
+    pub async fn delete_pipeline(
+        &self,
+        access: &ProjectAccess<can::DestroyPipeline>,
+        id: PipelineId,
+    ) -> Result<()> {
         let (project, now) = (access.project_id(), self.now());
         self.db()
             .write(async move |tx: &mut Tx<'_>| {
@@ -272,7 +325,16 @@ impl App {
                 happen(tx, id, Event::CancelPipeline, now).await?;
                 for job in jobs::list_of_pipeline(tx, id).await? {
                     if job.status == Status::Canceling {
-                        happen(tx, id, Event::Cancel { job: key(job.id), force: true }, now).await?;
+                        happen(
+                            tx,
+                            id,
+                            Event::Cancel {
+                                job: key(job.id),
+                                force: true,
+                            },
+                            now,
+                        )
+                        .await?;
                     }
                 }
                 Ok::<_, Error>(())
@@ -293,7 +355,10 @@ impl App {
         id: PipelineId,
     ) -> Result<Vec<GivenVariable>> {
         let (project, keys) = (access.project_id(), self.keys().clone());
-        let (asker, all) = (access.actor().user_id(), access.may(Ability::ReadPipelineVariable));
+        let (asker, all) = (
+            access.actor().user_id(),
+            access.may(Ability::ReadPipelineVariable),
+        );
         let update = access.may(Ability::UpdatePipeline);
         self.db()
             .read(async move |tx: &mut Tx<'_>| {
@@ -311,7 +376,11 @@ impl App {
     ///
     /// # Errors
     /// 404.
-    pub async fn read_why(&self, access: &ProjectAccess<can::ReadPipeline>, id: PipelineId) -> Result<Json> {
+    pub async fn read_why(
+        &self,
+        access: &ProjectAccess<can::ReadPipeline>,
+        id: PipelineId,
+    ) -> Result<Json> {
         let project = access.project_id();
         let text = self
             .db()

@@ -54,13 +54,20 @@ impl App {
     /// 400 in GitLab's words; 404 for a namespace that may not be seen.
     pub async fn create_project(&self, actor: &Actor, new: NewProject) -> Result<Project> {
         let user = actor.user().cloned().ok_or(Error::UNAUTHORIZED)?;
-        let name = new.name.clone().or_else(|| new.path.clone()).unwrap_or_default();
+        let name = new
+            .name
+            .clone()
+            .or_else(|| new.path.clone())
+            .unwrap_or_default();
         let path = new.path.clone().unwrap_or_else(|| path_of(&name));
         if name.trim().is_empty() {
             return Err(Error::invalid("name", "can't be blank"));
         }
         if !is_path(&path) {
-            return Err(Error::invalid("path", "can contain only letters, digits, '_', '-' and '.'. Cannot start with '-', end in '.git' or end in '.atom'."));
+            return Err(Error::invalid(
+                "path",
+                "can contain only letters, digits, '_', '-' and '.'. Cannot start with '-', end in '.git' or end in '.atom'.",
+            ));
         }
         let (now, admin) = (self.now(), actor.is_admin());
         let wanted = new.clone();
@@ -68,11 +75,15 @@ impl App {
         let project = self
             .db()
             .write(async move |tx: &mut Tx<'_>| {
-                let namespace = namespace_for(tx, &owner, admin, wanted.namespace.as_deref(), now).await?;
+                let namespace =
+                    namespace_for(tx, &owner, admin, wanted.namespace.as_deref(), now).await?;
                 insert_project(tx, &owner, &namespace, &name, &path, &wanted, now).await
             })
             .await?;
-        let branch = project.default_branch.clone().unwrap_or_else(|| "main".to_owned());
+        let branch = project
+            .default_branch
+            .clone()
+            .unwrap_or_else(|| "main".to_owned());
         self.repositories().create(project.id, &branch).await?;
         if new.initialize_with_readme {
             self.first_commit(&project, &user, &branch).await?;
@@ -81,7 +92,10 @@ impl App {
     }
 
     async fn first_commit(&self, project: &Project, user: &User, branch: &str) -> Result<()> {
-        let person = footplate_git::Person { name: user.name.clone(), email: user.email.clone() };
+        let person = footplate_git::Person {
+            name: user.name.clone(),
+            email: user.email.clone(),
+        };
         let files = footplate_git::CommitFiles {
             branch: branch.to_owned(),
             start: None,
@@ -97,7 +111,8 @@ impl App {
             time: self.now(),
         };
         let update = self.repository(project.id).create_commit(&files).await?;
-        self.refs_moved(project.id, user.clone(), vec![update], Vec::new(), None).await?;
+        self.refs_moved(project.id, user.clone(), vec![update], Vec::new(), None)
+            .await?;
         Ok(())
     }
 
@@ -119,7 +134,11 @@ impl App {
     ///
     /// # Errors
     /// Failures of the database.
-    pub async fn update_project(&self, access: &ProjectAccess<can::AdminProject>, changed: Project) -> Result<Project> {
+    pub async fn update_project(
+        &self,
+        access: &ProjectAccess<can::AdminProject>,
+        changed: Project,
+    ) -> Result<Project> {
         let (id, now) = (access.project_id(), self.now());
         if let Some(branch) = &changed.default_branch
             && access.project().default_branch.as_ref() != Some(branch)
@@ -130,8 +149,16 @@ impl App {
             .write(async move |tx: &mut Tx<'_>| {
                 projects::update(tx, &changed, now).await?;
                 let settings = &changed.settings;
-                footplate_store::queue::set_switches(tx, id, settings.shared_runners_enabled, settings.group_runners_enabled).await?;
-                projects::find(tx, id).await?.ok_or(Error::PROJECT_NOT_FOUND)
+                footplate_store::queue::set_switches(
+                    tx,
+                    id,
+                    settings.shared_runners_enabled,
+                    settings.group_runners_enabled,
+                )
+                .await?;
+                projects::find(tx, id)
+                    .await?
+                    .ok_or(Error::PROJECT_NOT_FOUND)
             })
             .await
     }
@@ -163,7 +190,10 @@ impl App {
     pub async fn create_group(&self, actor: &Actor, new: NewGroup) -> Result<Namespace> {
         let user = actor.user().cloned().ok_or(Error::UNAUTHORIZED)?;
         if !is_path(&new.path) {
-            return Err(Error::invalid("path", "can contain only letters, digits, '_', '-' and '.'. Cannot start with '-' or end in '.', '.git' or '.atom'."));
+            return Err(Error::invalid(
+                "path",
+                "can contain only letters, digits, '_', '-' and '.'. Cannot start with '-' or end in '.', '.git' or '.atom'.",
+            ));
         }
         if new.name.trim().is_empty() {
             return Err(Error::invalid("name", "can't be blank"));
@@ -173,7 +203,9 @@ impl App {
             .write(async move |tx: &mut Tx<'_>| {
                 let parent = match &new.parent {
                     Some(by) => {
-                        let parent = find_namespace(tx, by).await?.ok_or(Error::NotFound("404 Group Not Found"))?;
+                        let parent = find_namespace(tx, by)
+                            .await?
+                            .ok_or(Error::NotFound("404 Group Not Found"))?;
                         let level = members::group_level(tx, parent.id, user.id, now).await?;
                         if level < AccessLevel::MAINTAINER && !admin {
                             return Err(Error::FORBIDDEN);
@@ -186,9 +218,18 @@ impl App {
                     Some(above) => format!("{above}{between}{own}"),
                     None => own.to_owned(),
                 };
-                let full_path = below(&new.path, parent.as_ref().map(|parent| &parent.full_path), "/");
-                if namespaces::find_by_path(tx, &full_path).await?.is_some() || projects::find_by_path(tx, &full_path).await?.is_some() {
-                    return Err(Error::refused(400, "Failed to save group {:path=>[\"has already been taken\"]}"));
+                let full_path = below(
+                    &new.path,
+                    parent.as_ref().map(|parent| &parent.full_path),
+                    "/",
+                );
+                if namespaces::find_by_path(tx, &full_path).await?.is_some()
+                    || projects::find_by_path(tx, &full_path).await?.is_some()
+                {
+                    return Err(Error::refused(
+                        400,
+                        "Failed to save group {:path=>[\"has already been taken\"]}",
+                    ));
                 }
                 let group = namespaces::insert(
                     tx,
@@ -196,7 +237,11 @@ impl App {
                         name: new.name.clone(),
                         path: new.path.clone(),
                         full_path,
-                        full_name: below(&new.name, parent.as_ref().map(|parent| &parent.full_name), " / "),
+                        full_name: below(
+                            &new.name,
+                            parent.as_ref().map(|parent| &parent.full_name),
+                            " / ",
+                        ),
                         parent_id: parent.map(|parent| parent.id),
                         description: new.description.clone(),
                         visibility: new.visibility.unwrap_or(Visibility::Private),
@@ -204,7 +249,11 @@ impl App {
                     now,
                 )
                 .await?;
-                members::insert(tx, &owner(MemberOf::Group(group.id), user.id, AccessLevel::OWNER, now)).await?;
+                members::insert(
+                    tx,
+                    &owner(MemberOf::Group(group.id), user.id, AccessLevel::OWNER, now),
+                )
+                .await?;
                 Ok(group)
             })
             .await
@@ -214,13 +263,29 @@ impl App {
     ///
     /// # Errors
     /// 400 for roles that do not exist, 409 for members.
-    pub async fn add_member(&self, of: MemberOf, user: UserId, level: AccessLevel, expires_at: Option<Timestamp>, by: Option<UserId>) -> Result<Member> {
+    pub async fn add_member(
+        &self,
+        of: MemberOf,
+        user: UserId,
+        level: AccessLevel,
+        expires_at: Option<Timestamp>,
+        by: Option<UserId>,
+    ) -> Result<Member> {
         if ![10, 15, 20, 30, 40, 50].contains(&level.0) {
-            return Err(Error::Parameter("access_level does not have a valid value".to_owned()));
+            return Err(Error::Parameter(
+                "access_level does not have a valid value".to_owned(),
+            ));
         }
         self.find_user(user).await?;
         let now = self.now();
-        let member = Member { user_id: user, of, access_level: level, created_at: now, created_by: by, expires_at };
+        let member = Member {
+            user_id: user,
+            of,
+            access_level: level,
+            created_at: now,
+            created_by: by,
+            expires_at,
+        };
         self.db()
             .write(async move |tx: &mut Tx<'_>| {
                 if members::find(tx, of, user).await?.is_some() {
@@ -241,10 +306,16 @@ impl App {
         let rows = self
             .db()
             .read(async move |tx: &mut Tx<'_>| {
-                if all { members::list_all(tx, of, now).await } else { members::list(tx, of).await }
+                if all {
+                    members::list_all(tx, of, now).await
+                } else {
+                    members::list(tx, of).await
+                }
             })
             .await?;
-        let people = self.users_of(rows.iter().map(|member| member.user_id.0).collect()).await?;
+        let people = self
+            .users_of(rows.iter().map(|member| member.user_id.0).collect())
+            .await?;
         Ok(rows
             .into_iter()
             .filter_map(|member| {
@@ -258,10 +329,18 @@ impl App {
     ///
     /// # Errors
     /// 404.
-    pub async fn update_member(&self, of: MemberOf, user: UserId, level: AccessLevel, expires_at: Option<Timestamp>) -> Result<Member> {
+    pub async fn update_member(
+        &self,
+        of: MemberOf,
+        user: UserId,
+        level: AccessLevel,
+        expires_at: Option<Timestamp>,
+    ) -> Result<Member> {
         self.db()
             .write(async move |tx: &mut Tx<'_>| {
-                let mut member = members::find(tx, of, user).await?.ok_or(Error::NOTHING_FOUND)?;
+                let mut member = members::find(tx, of, user)
+                    .await?
+                    .ok_or(Error::NOTHING_FOUND)?;
                 member.access_level = level;
                 member.expires_at = expires_at.or(member.expires_at);
                 members::update(tx, &member).await?;
@@ -277,7 +356,11 @@ impl App {
     pub async fn remove_member(&self, of: MemberOf, user: UserId) -> Result<()> {
         self.db()
             .write(async move |tx: &mut Tx<'_>| {
-                if members::delete(tx, of, user).await? { Ok(()) } else { Err(Error::NOTHING_FOUND) }
+                if members::delete(tx, of, user).await? {
+                    Ok(())
+                } else {
+                    Err(Error::NOTHING_FOUND)
+                }
             })
             .await
     }
@@ -286,7 +369,11 @@ impl App {
     ///
     /// # Errors
     /// Failures of the database.
-    pub async fn list_protected_refs(&self, project: ProjectId, tag: bool) -> Result<Vec<ProtectedRef>> {
+    pub async fn list_protected_refs(
+        &self,
+        project: ProjectId,
+        tag: bool,
+    ) -> Result<Vec<ProtectedRef>> {
         let found = self
             .db()
             .read(async move |tx: &mut Tx<'_>| protected_refs::list(tx, project).await)
@@ -298,16 +385,35 @@ impl App {
     ///
     /// # Errors
     /// 409 for one that is protected.
-    pub async fn protect_ref(&self, access: &ProjectAccess<can::AdminProject>, new: ProtectedRef) -> Result<ProtectedRef> {
+    pub async fn protect_ref(
+        &self,
+        access: &ProjectAccess<can::AdminProject>,
+        new: ProtectedRef,
+    ) -> Result<ProtectedRef> {
         let project = access.project_id();
         let now = self.now();
-        let row = ProtectedRef { id: ProtectedRefId(0), project_id: project, created_at: now, ..new };
+        let row = ProtectedRef {
+            id: ProtectedRefId(0),
+            project_id: project,
+            created_at: now,
+            ..new
+        };
         self.db()
             .write(async move |tx: &mut Tx<'_>| {
                 let known = protected_refs::list(tx, project).await?;
-                if known.iter().any(|entry| entry.tag == row.tag && entry.name == row.name) {
-                    let kind = if row.tag { "Protected tag" } else { "Protected branch" };
-                    return Err(Error::refused(409, format!("{kind} '{}' already exists", row.name)));
+                if known
+                    .iter()
+                    .any(|entry| entry.tag == row.tag && entry.name == row.name)
+                {
+                    let kind = if row.tag {
+                        "Protected tag"
+                    } else {
+                        "Protected branch"
+                    };
+                    return Err(Error::refused(
+                        409,
+                        format!("{kind} '{}' already exists", row.name),
+                    ));
                 }
                 Ok(protected_refs::insert(tx, &row).await?)
             })
@@ -318,11 +424,20 @@ impl App {
     ///
     /// # Errors
     /// 404.
-    pub async fn unprotect_ref(&self, access: &ProjectAccess<can::AdminProject>, tag: bool, name: String) -> Result<()> {
+    pub async fn unprotect_ref(
+        &self,
+        access: &ProjectAccess<can::AdminProject>,
+        tag: bool,
+        name: String,
+    ) -> Result<()> {
         let project = access.project_id();
         self.db()
             .write(async move |tx: &mut Tx<'_>| {
-                if protected_refs::delete(tx, project, tag, &name).await? { Ok(()) } else { Err(Error::NOTHING_FOUND) }
+                if protected_refs::delete(tx, project, tag, &name).await? {
+                    Ok(())
+                } else {
+                    Err(Error::NOTHING_FOUND)
+                }
             })
             .await
     }
@@ -331,12 +446,20 @@ impl App {
     ///
     /// # Errors
     /// Failures of the database.
-    pub async fn list_groups(&self, filter: namespaces::Filter, limit: i64, offset: i64) -> Result<(Vec<Namespace>, i64)> {
+    pub async fn list_groups(
+        &self,
+        filter: namespaces::Filter,
+        limit: i64,
+        offset: i64,
+    ) -> Result<(Vec<Namespace>, i64)> {
         Ok(self
             .db()
             .read(async move |tx: &mut Tx<'_>| {
                 let rows = namespaces::list_visible(tx, &filter, limit, offset).await?;
-                Ok::<_, footplate_store::Error>((rows, namespaces::count_visible(tx, &filter).await?))
+                Ok::<_, footplate_store::Error>((
+                    rows,
+                    namespaces::count_visible(tx, &filter).await?,
+                ))
             })
             .await?)
     }
@@ -351,7 +474,9 @@ impl App {
             .write(async move |tx: &mut Tx<'_>| {
                 let inside = projects::list_ids_of_namespace(tx, id).await?;
                 if !inside.is_empty() || !namespaces::list_children(tx, id).await?.is_empty() {
-                    return Err(Error::BadRequest("the group still has projects or groups".to_owned()));
+                    return Err(Error::BadRequest(
+                        "the group still has projects or groups".to_owned(),
+                    ));
                 }
                 Ok(namespaces::delete(tx, id).await?)
             })
@@ -365,7 +490,14 @@ pub mod projects_filter {
 }
 
 pub(crate) fn owner(of: MemberOf, user: UserId, level: AccessLevel, now: Timestamp) -> Member {
-    Member { user_id: user, of, access_level: level, created_at: now, created_by: Some(user), expires_at: None }
+    Member {
+        user_id: user,
+        of,
+        access_level: level,
+        created_at: now,
+        created_by: Some(user),
+        expires_at: None,
+    }
 }
 
 /// The path that GitLab makes of a name.
@@ -374,7 +506,13 @@ fn path_of(name: &str) -> String {
         .trim()
         .to_lowercase()
         .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.') { c } else { '-' })
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.') {
+                c
+            } else {
+                '-'
+            }
+        })
         .collect();
     while path.contains("--") {
         path = path.replace("--", "-");
@@ -392,12 +530,16 @@ pub(crate) async fn namespace_for(
 ) -> Result<Namespace> {
     let not_found = || Error::NotFound("404 Namespace Not Found");
     let Some(by) = wanted else {
-        return namespaces::find(tx, user.namespace_id).await?.ok_or_else(not_found);
+        return namespaces::find(tx, user.namespace_id)
+            .await?
+            .ok_or_else(not_found);
     };
     let namespace = find_namespace(tx, by).await?.ok_or_else(not_found)?;
     let may = match namespace.kind {
         NamespaceKind::User(owner) => owner == user.id,
-        NamespaceKind::Group => members::group_level(tx, namespace.id, user.id, now).await? >= AccessLevel::DEVELOPER,
+        NamespaceKind::Group => {
+            members::group_level(tx, namespace.id, user.id, now).await? >= AccessLevel::DEVELOPER
+        }
     };
     if !may && !admin {
         return Err(Error::invalid("namespace", "is not valid"));
@@ -416,7 +558,8 @@ pub(crate) async fn insert_project(
     now: Timestamp,
 ) -> Result<Project> {
     let full_path = format!("{}/{path}", namespace.full_path);
-    let taken = projects::find_by_path(tx, &full_path).await?.is_some() || namespaces::find_by_path(tx, &full_path).await?.is_some();
+    let taken = projects::find_by_path(tx, &full_path).await?.is_some()
+        || namespaces::find_by_path(tx, &full_path).await?.is_some();
     if taken {
         return Err(Error::Invalid(std::collections::BTreeMap::from([
             ("name".to_owned(), vec!["has already been taken".to_owned()]),
@@ -448,7 +591,16 @@ pub(crate) async fn insert_project(
     .await?;
     // The owner of a personal namespace is a member of its projects; a group's members inherit.
     if matches!(namespace.kind, NamespaceKind::User(owner) if owner == user.id) {
-        members::insert(tx, &owner(MemberOf::Project(project.id), user.id, AccessLevel::OWNER, now)).await?;
+        members::insert(
+            tx,
+            &owner(
+                MemberOf::Project(project.id),
+                user.id,
+                AccessLevel::OWNER,
+                now,
+            ),
+        )
+        .await?;
     }
     Ok(project)
 }

@@ -26,7 +26,9 @@ impl App {
                             ProcessMode::Unordered => {
                                 resource_groups::find_waiting_job(tx, project, &group).await?
                             }
-                            mode => resource_groups::find_next_job(tx, project, &group, mode).await?,
+                            mode => {
+                                resource_groups::find_next_job(tx, project, &group, mode).await?
+                            }
                         };
                         let Some(next) = next else { return Ok(()) };
                         resource_groups::claim(tx, project, &group, next, now)

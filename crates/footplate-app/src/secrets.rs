@@ -38,6 +38,15 @@ pub fn random_hex(length: usize) -> String {
         .collect()
 }
 
+/// SHA-256 as lower-case hex digits.
+pub fn sha256_hex(data: &[u8]) -> String {
+    use sha2::Digest;
+    sha2::Sha256::digest(data)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
 /// The argon2id hash of a password. Takes tens of milliseconds: call it off the async threads.
 ///
 /// # Errors

@@ -51,9 +51,11 @@ impl App {
             })
             .await
             .map_err(Error::internal)?;
-        tokio::task::spawn_blocking(move || coverage::extract(&String::from_utf8_lossy(&bytes), &pattern))
-            .await
-            .map_err(Error::internal)
+        tokio::task::spawn_blocking(move || {
+            coverage::extract(&String::from_utf8_lossy(&bytes), &pattern)
+        })
+        .await
+        .map_err(Error::internal)
     }
 
     pub(crate) async fn find_job(&self, id: JobId) -> Result<Option<Job>> {
@@ -89,13 +91,17 @@ impl App {
                 .await?;
                 artifacts::set_locked(tx, &id_list(&old), false).await?;
                 let mut family = vec![id];
-                family.extend(pipelines::list_descendants(tx, id).await?.into_iter().map(|child| child.id));
+                family.extend(
+                    pipelines::list_descendants(tx, id)
+                        .await?
+                        .into_iter()
+                        .map(|child| child.id),
+                );
                 artifacts::set_locked(tx, &id_list(&family), true).await?;
                 Ok::<_, Error>(())
             })
             .await
     }
-
 
     pub(crate) async fn delete_blobs(&self, keys: Vec<String>) -> Result<()> {
         for text in keys {
@@ -131,7 +137,16 @@ impl App {
             let batch = self
                 .db()
                 .read(async move |tx: &mut Tx<'_>| {
-                    pipelines::list(tx, id, &pipelines::Filter::default(), pipelines::Order::Id, true, 50, 0).await
+                    pipelines::list(
+                        tx,
+                        id,
+                        &pipelines::Filter::default(),
+                        pipelines::Order::Id,
+                        true,
+                        50,
+                        0,
+                    )
+                    .await
                 })
                 .await?;
             if batch.is_empty() {

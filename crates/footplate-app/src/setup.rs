@@ -77,7 +77,13 @@ impl App {
         if done.is_some() {
             return Ok(());
         }
-        let scopes = ["api", "read_repository", "write_repository", "sudo", "admin_mode"];
+        let scopes = [
+            "api",
+            "read_repository",
+            "write_repository",
+            "sudo",
+            "admin_mode",
+        ];
         let new = NewToken {
             name: "root".to_owned(),
             scopes: scopes.map(str::to_owned).to_vec(),
@@ -108,7 +114,10 @@ impl App {
     /// 404 for a link that is unknown or used.
     pub async fn set_up_root(&self, token: String, password: String) -> Result<()> {
         if password.chars().count() < 8 {
-            return Err(Error::invalid("password", "is too short (minimum is 8 characters)"));
+            return Err(Error::invalid(
+                "password",
+                "is too short (minimum is 8 characters)",
+            ));
         }
         let hashed = tokio::task::spawn_blocking(move || hash_password(&password))
             .await
@@ -119,7 +128,9 @@ impl App {
                 if settings::find(tx, SETUP_TOKEN).await?.as_deref() != Some(hash.as_str()) {
                     return Err(Error::NOTHING_FOUND);
                 }
-                let root = users::find_by_username(tx, "root").await?.ok_or(Error::NOTHING_FOUND)?;
+                let root = users::find_by_username(tx, "root")
+                    .await?
+                    .ok_or(Error::NOTHING_FOUND)?;
                 users::update(tx, &root, Some(&hashed)).await?;
                 settings::delete(tx, SETUP_TOKEN).await?;
                 Ok(())

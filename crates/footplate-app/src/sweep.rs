@@ -91,7 +91,9 @@ impl App {
             .read(async |tx: &mut Tx<'_>| queue::list_running(tx).await)
             .await?;
         for one in running {
-            let Some(job) = self.find_job(one.job_id).await? else { continue };
+            let Some(job) = self.find_job(one.job_id).await? else {
+                continue;
+            };
             if let Some(event) = self.verdict(&one, job.status, now) {
                 tracing::warn!(job = %job.id, ?event, "a runner does not report any more");
                 self.move_pipeline(job.pipeline_id, event).await?;
@@ -104,14 +106,26 @@ impl App {
         let settings = self.settings();
         let silence = now.since(running.seen_at);
         let job = key(running.job_id);
-        let fail = |reason| Some(Event::Drop { job, reason, exit_code: None });
+        let fail = |reason| {
+            Some(Event::Drop {
+                job,
+                reason,
+                exit_code: None,
+            })
+        };
         let timeout = Duration::from_secs(running.timeout.unsigned_abs()) + TIMEOUT_GRACE;
         let late = now.since(running.started_at) > timeout;
         match status {
-            Status::Running if !running.acked && silence > settings.unacknowledged => Some(Event::Requeue(job)),
-            Status::Running if running.acked && silence > settings.silent => fail(FailureReason::RunnerSystemFailure),
+            Status::Running if !running.acked && silence > settings.unacknowledged => {
+                Some(Event::Requeue(job))
+            }
+            Status::Running if running.acked && silence > settings.silent => {
+                fail(FailureReason::RunnerSystemFailure)
+            }
             Status::Running if late => fail(FailureReason::ServerTimeoutRunning),
-            Status::Canceling if silence > settings.canceling => fail(FailureReason::NoUpdatesCanceling),
+            Status::Canceling if silence > settings.canceling => {
+                fail(FailureReason::NoUpdatesCanceling)
+            }
             Status::Canceling if late => fail(FailureReason::ServerTimeoutCanceling),
             _ => None,
         }
@@ -122,15 +136,27 @@ impl App {
             .db()
             .read(async move |tx: &mut Tx<'_>| {
                 let stuck = queue::list_older(tx, now.minus(STUCK), BATCH).await?;
-                Ok::<_, footplate_store::Error>((stuck, jobs::list_overdue(tx, now.minus(OVERDUE), BATCH).await?))
+                Ok::<_, footplate_store::Error>((
+                    stuck,
+                    jobs::list_overdue(tx, now.minus(OVERDUE), BATCH).await?,
+                ))
             })
             .await?;
-        let drop = |job: JobId, reason| Event::Drop { job: key(job), reason, exit_code: None };
+        let drop = |job: JobId, reason| Event::Drop {
+            job: key(job),
+            reason,
+            exit_code: None,
+        };
         for (job, pipeline, _) in stuck {
-            self.move_pipeline(pipeline, drop(job, FailureReason::StuckPendingWithMatchingRunners)).await?;
+            self.move_pipeline(
+                pipeline,
+                drop(job, FailureReason::StuckPendingWithMatchingRunners),
+            )
+            .await?;
         }
         for (job, pipeline) in overdue {
-            self.move_pipeline(pipeline, drop(job, FailureReason::StaleSchedule)).await?;
+            self.move_pipeline(pipeline, drop(job, FailureReason::StaleSchedule))
+                .await?;
         }
         Ok(())
     }
@@ -143,7 +169,9 @@ impl App {
         for id in expired {
             self.db()
                 .write(async move |tx: &mut Tx<'_>| {
-                    let Some(job) = jobs::find(tx, id).await? else { return Ok(()) };
+                    let Some(job) = jobs::find(tx, id).await? else {
+                        return Ok(());
+                    };
                     if artifacts::is_locked(tx, id).await? {
                         return Ok(());
                     }
@@ -191,7 +219,15 @@ impl App {
                     if let Some(holder) = group.holder {
                         resource_groups::release(tx, holder, now).await?;
                     }
-                    plan(tx, &Work::Resource { project: group.project_id, key: group.key }, now).await?;
+                    plan(
+                        tx,
+                        &Work::Resource {
+                            project: group.project_id,
+                            key: group.key,
+                        },
+                        now,
+                    )
+                    .await?;
                 }
                 for (bridge, _) in jobs::list_waiting_bridges(tx, BATCH).await? {
                     plan(tx, &Work::Bridge(bridge), now).await?;

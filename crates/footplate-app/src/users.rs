@@ -5,9 +5,7 @@ use std::time::Duration;
 use footplate_model::{
     AccessToken, NamespaceId, Timestamp, TokenId, User, UserId, UserState, Visibility,
 };
-use footplate_store::{
-    Tx, namespaces, sessions, token_hash, tokens, users,
-};
+use footplate_store::{Tx, namespaces, sessions, token_hash, tokens, users};
 use subtle::ConstantTimeEq;
 
 use crate::{
@@ -19,8 +17,18 @@ use crate::{
 const SESSION: Duration = Duration::from_secs(14 * 24 * 3600);
 /// What a token may be for.
 pub const SCOPES: [&str; 12] = [
-    "api", "read_user", "read_api", "read_repository", "write_repository", "read_registry", "write_registry", "sudo",
-    "admin_mode", "create_runner", "manage_runner", "self_rotate",
+    "api",
+    "read_user",
+    "read_api",
+    "read_repository",
+    "write_repository",
+    "read_registry",
+    "write_registry",
+    "sudo",
+    "admin_mode",
+    "create_runner",
+    "manage_runner",
+    "self_rotate",
 ];
 
 /// A user to be made.
@@ -68,8 +76,15 @@ impl App {
         if !new.email.contains('@') {
             faults.insert("email".to_owned(), vec!["is invalid".to_owned()]);
         }
-        if new.password.as_ref().is_some_and(|password| password.chars().count() < 8) {
-            faults.insert("password".to_owned(), vec!["is too short (minimum is 8 characters)".to_owned()]);
+        if new
+            .password
+            .as_ref()
+            .is_some_and(|password| password.chars().count() < 8)
+        {
+            faults.insert(
+                "password".to_owned(),
+                vec!["is too short (minimum is 8 characters)".to_owned()],
+            );
         }
         if !faults.is_empty() {
             return Err(Error::Invalid(faults));
@@ -135,11 +150,21 @@ impl App {
         if new.scopes.is_empty() {
             return Err(Error::invalid("scopes", "can't be blank"));
         }
-        if new.scopes.iter().any(|scope| !SCOPES.contains(&scope.as_str())) {
-            return Err(Error::invalid("scopes", "can only contain available scopes"));
+        if new
+            .scopes
+            .iter()
+            .any(|scope| !SCOPES.contains(&scope.as_str()))
+        {
+            return Err(Error::invalid(
+                "scopes",
+                "can only contain available scopes",
+            ));
         }
         let now = self.now();
-        let text = new.text.clone().unwrap_or_else(|| random_token(ACCESS_TOKEN_PREFIX));
+        let text = new
+            .text
+            .clone()
+            .unwrap_or_else(|| random_token(ACCESS_TOKEN_PREFIX));
         let shown = text.clone();
         let token = self
             .db()
@@ -169,7 +194,10 @@ impl App {
     /// # Errors
     /// Failures of the database.
     pub async fn list_tokens(&self, user: UserId) -> Result<Vec<AccessToken>> {
-        Ok(self.db().read(async move |tx: &mut Tx<'_>| tokens::list(tx, user).await).await?)
+        Ok(self
+            .db()
+            .read(async move |tx: &mut Tx<'_>| tokens::list(tx, user).await)
+            .await?)
     }
 
     /// A token by id.
@@ -188,7 +216,10 @@ impl App {
     /// # Errors
     /// Failures of the database.
     pub async fn revoke_token(&self, id: TokenId) -> Result<()> {
-        Ok(self.db().write(async move |tx: &mut Tx<'_>| tokens::revoke(tx, id).await).await?)
+        Ok(self
+            .db()
+            .write(async move |tx: &mut Tx<'_>| tokens::revoke(tx, id).await)
+            .await?)
     }
 
     /// Signs a browser in; the text of its cookie.
@@ -201,7 +232,10 @@ impl App {
         let hash = token_hash(&text);
         self.db()
             .write(async move |tx: &mut Tx<'_>| {
-                let session = sessions::Session { user_id: user.id, csrf_token: random_text(32) };
+                let session = sessions::Session {
+                    user_id: user.id,
+                    csrf_token: random_text(32),
+                };
                 sessions::insert(tx, &hash, &session, now, now.plus(SESSION)).await
             })
             .await?;
@@ -214,7 +248,10 @@ impl App {
     /// Failures of the database.
     pub async fn sign_out(&self, session: String) -> Result<()> {
         let hash = token_hash(&session);
-        Ok(self.db().write(async move |tx: &mut Tx<'_>| sessions::delete(tx, &hash).await).await?)
+        Ok(self
+            .db()
+            .write(async move |tx: &mut Tx<'_>| sessions::delete(tx, &hash).await)
+            .await?)
     }
 
     /// The token that forms of a session carry.
@@ -252,8 +289,14 @@ impl App {
                 Err(_) => users::find_by_username(tx, &wanted).await,
             })
             .await?;
-        let user = found.ok_or_else(|| Error::NotFoundText(format!("404 User with ID or username '{name}' Not Found")))?;
-        Ok(Actor::User(UserActor { user, scopes: Some(vec!["api".to_owned()]), token: None }))
+        let user = found.ok_or_else(|| {
+            Error::NotFoundText(format!("404 User with ID or username '{name}' Not Found"))
+        })?;
+        Ok(Actor::User(UserActor {
+            user,
+            scopes: Some(vec!["api".to_owned()]),
+            token: None,
+        }))
     }
 
     /// A user by id.
@@ -271,12 +314,21 @@ impl App {
     ///
     /// # Errors
     /// Failures of the database.
-    pub async fn list_users(&self, search: String, username: Option<String>, limit: i64, offset: i64) -> Result<(Vec<User>, i64)> {
+    pub async fn list_users(
+        &self,
+        search: String,
+        username: Option<String>,
+        limit: i64,
+        offset: i64,
+    ) -> Result<(Vec<User>, i64)> {
         Ok(self
             .db()
             .read(async move |tx: &mut Tx<'_>| {
                 if let Some(name) = &username {
-                    let found: Vec<User> = users::find_by_username(tx, name).await?.into_iter().collect();
+                    let found: Vec<User> = users::find_by_username(tx, name)
+                        .await?
+                        .into_iter()
+                        .collect();
                     let count = i64::try_from(found.len()).unwrap_or(0);
                     return Ok((found, count));
                 }
@@ -292,7 +344,10 @@ impl App {
     /// 404.
     pub async fn set_user_state(&self, id: UserId, state: UserState) -> Result<()> {
         self.find_user(id).await?;
-        Ok(self.db().write(async move |tx: &mut Tx<'_>| users::set_state(tx, id, state).await).await?)
+        Ok(self
+            .db()
+            .write(async move |tx: &mut Tx<'_>| users::set_state(tx, id, state).await)
+            .await?)
     }
 }
 
@@ -307,7 +362,10 @@ pub(crate) fn is_path(text: &str) -> bool {
 }
 
 /// A namespace by id or path.
-pub(crate) async fn find_namespace(tx: &mut Tx<'_>, by: &str) -> Result<Option<footplate_model::Namespace>> {
+pub(crate) async fn find_namespace(
+    tx: &mut Tx<'_>,
+    by: &str,
+) -> Result<Option<footplate_model::Namespace>> {
     Ok(match by.parse::<i64>() {
         Ok(id) => namespaces::find(tx, NamespaceId(id)).await?,
         Err(_) => namespaces::find_by_path(tx, by).await?,

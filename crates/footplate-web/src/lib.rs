@@ -1,3 +1,6 @@
 //! Pages for people: askama templates and embedded assets.
 
+mod pages;
 pub mod trace;
+
+pub use pages::pages;

@@ -133,7 +133,11 @@ impl App {
         }
         let trigger = start.definition.keyword("trigger");
         // The list of includes is a configuration itself; the compiler reads JSON as YAML.
-        let config = Json::Object(Map::from_iter([("include".to_owned(), trigger["include"].clone())])).to_string();
+        let config = Json::Object(Map::from_iter([(
+            "include".to_owned(),
+            trigger["include"].clone(),
+        )]))
+        .to_string();
         let git_ref = if start.pipeline.tag {
             GitRef::tag(&start.pipeline.ref_name)?
         } else {
@@ -171,7 +175,11 @@ impl App {
         let path = fill(trigger["project"].as_str().unwrap_or_default(), &variables);
         let (by, actor, now) = (
             crate::ProjectRef::Path(path),
-            Actor::User(UserActor { user: start.user.clone(), scopes: None, token: None }),
+            Actor::User(UserActor {
+                user: start.user.clone(),
+                scopes: None,
+                token: None,
+            }),
             self.now(),
         );
         let found = self
@@ -195,24 +203,36 @@ impl App {
         if project.id == start.project.id {
             return Ok(Err(FailureReason::InvalidBridgeTrigger.into()));
         }
-        let branch = trigger["branch"].as_str().map(|branch| fill(branch, &variables));
+        let branch = trigger["branch"]
+            .as_str()
+            .map(|branch| fill(branch, &variables));
         let Some(branch) = branch.or_else(|| project.default_branch.clone()) else {
             return Ok(Err(reference_not_found()));
         };
         let repository = self.repository(project.id);
         let resolved = match repository.resolve_ref(&branch).await {
             Ok(resolved) => resolved,
-            Err(footplate_git::Error::NoRepository(_) | footplate_git::Error::AmbiguousRef(_)) => None,
+            Err(footplate_git::Error::NoRepository(_) | footplate_git::Error::AmbiguousRef(_)) => {
+                None
+            }
             Err(error) => return Err(error.into()),
         };
         let Some((git_ref, sha)) = resolved else {
             return Ok(Err(reference_not_found()));
         };
-        let locked = ref_locked(&protections, standing.level, git_ref.is_tag(), git_ref.short());
+        let locked = ref_locked(
+            &protections,
+            standing.level,
+            git_ref.is_tag(),
+            git_ref.short(),
+        );
         if !may(Ability::CreatePipeline) || (locked && !standing.admin) {
             return Ok(Err(FailureReason::InsufficientBridgePermissions.into()));
         }
-        if self.goes_in_circles(&start.pipeline, project.id, git_ref.short()).await? {
+        if self
+            .goes_in_circles(&start.pipeline, project.id, git_ref.short())
+            .await?
+        {
             return Ok(Err(FailureReason::PipelineLoopDetected.into()));
         }
         let Some(commit) = repository.commit(&sha).await? else {
@@ -233,7 +253,11 @@ impl App {
             skip: false,
             save_on_errors: true,
             push_key: None,
-            upstream: Some(Upstream { bridge: start.bridge, pipeline: start.pipeline, config: None }),
+            upstream: Some(Upstream {
+                bridge: start.bridge,
+                pipeline: start.pipeline,
+                config: None,
+            }),
         }))
     }
 
@@ -268,7 +292,12 @@ impl App {
             .await
     }
 
-    async fn connect(&self, pipeline: PipelineId, bridge: JobId, downstream: &Pipeline) -> Result<()> {
+    async fn connect(
+        &self,
+        pipeline: PipelineId,
+        bridge: JobId,
+        downstream: &Pipeline,
+    ) -> Result<()> {
         let (now, downstream) = (self.now(), downstream.id);
         self.db()
             .write(async move |tx: &mut Tx<'_>| {
@@ -277,7 +306,10 @@ impl App {
                 happen(tx, pipeline, Event::DownstreamCreated(key(bridge)), now).await?;
                 // It may have moved before the bridge knew it.
                 if let Some(known) = pipelines::find(tx, downstream).await? {
-                    let event = Event::DownstreamMoved { job: key(bridge), status: known.status };
+                    let event = Event::DownstreamMoved {
+                        job: key(bridge),
+                        status: known.status,
+                    };
                     happen(tx, pipeline, event, now).await?;
                 }
                 Ok::<_, Error>(())
@@ -297,9 +329,15 @@ impl App {
             .write(async move |tx: &mut Tx<'_>| {
                 happen_lock(tx, pipeline).await?;
                 let text = messages.join(", ");
-                let downstream = pipelines::find_by_source_job(tx, bridge).await?.map(|found| found.id);
+                let downstream = pipelines::find_by_source_job(tx, bridge)
+                    .await?
+                    .map(|found| found.id);
                 jobs::set_downstream(tx, bridge, downstream, Some(&text)).await?;
-                let event = Event::Drop { job: key(bridge), reason, exit_code: None };
+                let event = Event::Drop {
+                    job: key(bridge),
+                    reason,
+                    exit_code: None,
+                };
                 happen(tx, pipeline, event, now).await?;
                 Ok::<_, Error>(())
             })
@@ -336,7 +374,13 @@ async fn given_variables(
 }
 
 fn bridge_variables(start: &Start) -> Vec<Variable> {
-    let mut list: Vec<Variable> = start.definition.job.variables.iter().map(Variable::from).collect();
+    let mut list: Vec<Variable> = start
+        .definition
+        .job
+        .variables
+        .iter()
+        .map(Variable::from)
+        .collect();
     list.extend(compiler_variables(&super::context::given(&start.given)));
     list
 }
@@ -347,21 +391,28 @@ fn forwarded(start: &Start) -> Vec<GivenVariable> {
     let mut list: Vec<GivenVariable> = Vec::new();
     if forward["yaml_variables"].as_bool().unwrap_or(true) {
         let known = bridge_variables(start);
-        list.extend(start.definition.job.variables.iter().map(|variable| GivenVariable {
-            key: variable.key.clone(),
-            value: if variable.raw {
-                variable.value.clone()
-            } else {
-                footplate_ci::variables::expand_existing(
-                    &variable.value,
-                    &known,
-                    footplate_ci::variables::DirectOptions::default(),
-                )
-                .unwrap_or_else(|_| variable.value.clone())
-            },
-            variable_type: VariableType::EnvVar,
-            raw: variable.raw,
-        }));
+        list.extend(
+            start
+                .definition
+                .job
+                .variables
+                .iter()
+                .map(|variable| GivenVariable {
+                    key: variable.key.clone(),
+                    value: if variable.raw {
+                        variable.value.clone()
+                    } else {
+                        footplate_ci::variables::expand_existing(
+                            &variable.value,
+                            &known,
+                            footplate_ci::variables::DirectOptions::default(),
+                        )
+                        .unwrap_or_else(|_| variable.value.clone())
+                    },
+                    variable_type: VariableType::EnvVar,
+                    raw: variable.raw,
+                }),
+        );
     }
     if forward["pipeline_variables"].as_bool().unwrap_or(false) {
         list.extend(start.given.iter().cloned());

@@ -10,7 +10,10 @@ use footplate_git::Sha;
 use footplate_model::{PipelineSource, Project, policy::Ability};
 use footplate_store::Tx;
 
-use crate::{Actor, App, Error, ProjectRef, Result, access::{find_project, standing}};
+use crate::{
+    Actor, App, Error, ProjectRef, Result,
+    access::{find_project, standing},
+};
 
 /// A file of a configuration may be so large, in bytes.
 const FILE_LIMIT: u64 = 2 << 20;
@@ -49,7 +52,10 @@ impl App {
     /// The project's configuration file at a commit.
     pub(crate) async fn config_text(&self, project: &Project, sha: &Sha) -> Result<Option<String>> {
         let path = project.config_path();
-        let found = self.repository(project.id).blob(sha, path, FILE_LIMIT).await;
+        let found = self
+            .repository(project.id)
+            .blob(sha, path, FILE_LIMIT)
+            .await;
         match found {
             Ok(blob) => Ok(blob.map(|blob| String::from_utf8_lossy(&blob.data).into_owned())),
             Err(footplate_git::Error::NoRepository(_)) => Ok(None),
@@ -125,19 +131,24 @@ impl App {
             Some(project) => format!("Project `{project}` file `{path}`"),
             None => format!("Local file `{path}`"),
         };
-        Ok(match repository.blob(&sha, path.trim_start_matches('/'), FILE_LIMIT).await {
-            Ok(Some(blob)) if blob.data.iter().all(u8::is_ascii_whitespace) => {
-                Answer::Problem(format!("{what} is empty!"))
-            }
-            Ok(Some(blob)) => Answer::Text(String::from_utf8_lossy(&blob.data).into_owned()),
-            Ok(None) | Err(footplate_git::Error::InvalidPath(_)) => {
-                Answer::Problem(format!("{what} does not exist!"))
-            }
-            Err(error @ footplate_git::Error::TooLarge { .. }) => {
-                Answer::Problem(format!("{what}: {error}"))
-            }
-            Err(error) => return Err(error.into()),
-        })
+        Ok(
+            match repository
+                .blob(&sha, path.trim_start_matches('/'), FILE_LIMIT)
+                .await
+            {
+                Ok(Some(blob)) if blob.data.iter().all(u8::is_ascii_whitespace) => {
+                    Answer::Problem(format!("{what} is empty!"))
+                }
+                Ok(Some(blob)) => Answer::Text(String::from_utf8_lossy(&blob.data).into_owned()),
+                Ok(None) | Err(footplate_git::Error::InvalidPath(_)) => {
+                    Answer::Problem(format!("{what} does not exist!"))
+                }
+                Err(error @ footplate_git::Error::TooLarge { .. }) => {
+                    Answer::Problem(format!("{what}: {error}"))
+                }
+                Err(error) => return Err(error.into()),
+            },
+        )
     }
 
     /// The repository and commit that an origin means; the inner error is GitLab's message.
@@ -185,7 +196,8 @@ impl App {
 
     /// A template of the folder that the administrator named, or one of ours.
     async fn template(&self, name: &str) -> Answer {
-        let missing = || Answer::Problem(format!("Template file `{name}` is not a valid location!"));
+        let missing =
+            || Answer::Problem(format!("Template file `{name}` is not a valid location!"));
         let plain = name
             .split('/')
             .all(|part| !part.is_empty() && part != "." && part != "..");
@@ -213,7 +225,9 @@ impl App {
                 }
             },
             None => match files.before_sha.as_deref().map(Sha::parse) {
-                Some(Ok(before)) if !before.is_zero() && files.source == PipelineSource::Push && !files.tag => {
+                Some(Ok(before))
+                    if !before.is_zero() && files.source == PipelineSource::Push && !files.tag =>
+                {
                     repository.changed_paths(&before, &files.sha).await?
                 }
                 Some(_) | None => None,

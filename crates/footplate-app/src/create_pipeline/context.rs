@@ -94,41 +94,45 @@ impl App {
         now: Timestamp,
     ) -> Result<ConfigVariables> {
         let app = self;
-    let server = &app.settings().server;
-    let facts = project_facts(&request.project);
-    let pipeline = PipelineFacts {
-        ref_name: request.git_ref.short().to_owned(),
-        tag: request.git_ref.is_tag(),
-        protected: request.protected,
-        source: request.source,
-        created_at: now,
-        iid: Some(iid),
-        name: None,
-        upstream: request.upstream.as_ref().map(|upstream| {
-            (
-                upstream.pipeline.id.0,
-                upstream.pipeline.project_id.0,
-                upstream.bridge.id.0,
-            )
-        }),
-    };
-    let commit = app.commit_facts(request).await?;
-    let mut predefined = predefined::project(server, &facts);
-    predefined.extend(predefined::pipeline(server, &facts, &pipeline, &commit));
-    let mut overriding = predefined::user(&user_facts(&request.user));
-    let (keys, project, protected) = (app.keys().clone(), request.project.clone(), request.protected);
-    let secrets = app
-        .db()
-        .read(async move |tx: &mut Tx<'_>| {
-            secret_variables(tx, &keys, project.id, project.namespace_id, protected, None).await
+        let server = &app.settings().server;
+        let facts = project_facts(&request.project);
+        let pipeline = PipelineFacts {
+            ref_name: request.git_ref.short().to_owned(),
+            tag: request.git_ref.is_tag(),
+            protected: request.protected,
+            source: request.source,
+            created_at: now,
+            iid: Some(iid),
+            name: None,
+            upstream: request.upstream.as_ref().map(|upstream| {
+                (
+                    upstream.pipeline.id.0,
+                    upstream.pipeline.project_id.0,
+                    upstream.bridge.id.0,
+                )
+            }),
+        };
+        let commit = app.commit_facts(request).await?;
+        let mut predefined = predefined::project(server, &facts);
+        predefined.extend(predefined::pipeline(server, &facts, &pipeline, &commit));
+        let mut overriding = predefined::user(&user_facts(&request.user));
+        let (keys, project, protected) = (
+            app.keys().clone(),
+            request.project.clone(),
+            request.protected,
+        );
+        let secrets = app
+            .db()
+            .read(async move |tx: &mut Tx<'_>| {
+                secret_variables(tx, &keys, project.id, project.namespace_id, protected, None).await
+            })
+            .await?;
+        overriding.extend(secrets);
+        overriding.extend(given(&request.variables));
+        Ok(ConfigVariables {
+            predefined,
+            overriding,
         })
-        .await?;
-    overriding.extend(secrets);
-    overriding.extend(given(&request.variables));
-    Ok(ConfigVariables {
-        predefined,
-        overriding,
-    })
     }
 
     /// The commit as variables tell of it.
@@ -183,15 +187,25 @@ pub(crate) async fn secret_variables(
     let mut owners = vec![VariableOwner::Instance];
     let mut groups = namespaces::list_ancestors(tx, namespace).await?;
     groups.sort_by_key(|group| group.full_path.matches('/').count());
-    owners.extend(groups.into_iter().map(|group| VariableOwner::Group(group.id)));
+    owners.extend(
+        groups
+            .into_iter()
+            .map(|group| VariableOwner::Group(group.id)),
+    );
     owners.push(VariableOwner::Project(project));
     let mut list = VariableList::default();
     for owner in owners {
         let mut found = variables::list(tx, keys, owner).await?;
         found.retain(|variable| {
-            (protected || !variable.protected) && scope_matches(&variable.environment_scope, environment)
+            (protected || !variable.protected)
+                && scope_matches(&variable.environment_scope, environment)
         });
-        found.sort_by_key(|variable| (variable.environment_scope != "*", variable.environment_scope.len()));
+        found.sort_by_key(|variable| {
+            (
+                variable.environment_scope != "*",
+                variable.environment_scope.len(),
+            )
+        });
         list.0.extend(found.into_iter().map(|variable| JobVariable {
             key: variable.key,
             value: variable.value,

@@ -10,7 +10,9 @@ use footplate_model::{
     Job, JobId, JobKind, OnJobFailure, OnNewCommit, Pipeline, PipelineFailureReason, PipelineId,
     PipelineSource, SchedulingType, Status, Timestamp, When,
 };
-use footplate_store::{Topic, Tx, environments, jobs, pipelines, projects, resource_groups, stages};
+use footplate_store::{
+    Topic, Tx, environments, jobs, pipelines, projects, resource_groups, stages,
+};
 use serde_json::{Value as Json, json};
 
 use super::{ConfigVariables, PipelineRequest};
@@ -103,7 +105,11 @@ impl Plan {
             if let Some(key) = &row.resource_group {
                 resource_groups::ensure(tx, project, key, now).await?;
             }
-            if let Some(name) = row.environment.as_deref().filter(|_| starts_environment(definition)) {
+            if let Some(name) = row
+                .environment
+                .as_deref()
+                .filter(|_| starts_environment(definition))
+            {
                 let (slug, tier) = (environment_slug(name), environment_tier(name));
                 environments::ensure(tx, project, name, &slug, tier, now).await?;
             }
@@ -115,8 +121,11 @@ impl Plan {
 }
 
 fn starts_environment(definition: &str) -> bool {
-    Definition::parse(definition)
-        .is_ok_and(|definition| definition.keyword("environment")["action"].as_str().is_none_or(|action| action == "start"))
+    Definition::parse(definition).is_ok_and(|definition| {
+        definition.keyword("environment")["action"]
+            .as_str()
+            .is_none_or(|action| action == "start")
+    })
 }
 
 impl App {
@@ -140,7 +149,10 @@ impl App {
             .db()
             .write(async move |tx: &mut Tx<'_>| {
                 let iid = projects::next_pipeline_iid(tx, pipeline.project_id).await?;
-                let row = Pipeline { iid, ..pipeline.clone() };
+                let row = Pipeline {
+                    iid,
+                    ..pipeline.clone()
+                };
                 let stored = pipelines::insert(tx, &row, key.as_deref()).await?;
                 pipelines::insert_facts(tx, stored.id, sealed.clone(), "{}").await?;
                 pipelines::set_inputs(tx, stored.id, &inputs).await?;
@@ -171,10 +183,7 @@ fn bare(request: &PipelineRequest, status: Status, now: Timestamp) -> Pipeline {
         ref_name: request.git_ref.short().to_owned(),
         tag: request.git_ref.is_tag(),
         sha: request.commit.id.to_string(),
-        before_sha: request
-            .before_sha
-            .clone()
-            .unwrap_or_else(|| "0".repeat(40)),
+        before_sha: request.before_sha.clone().unwrap_or_else(|| "0".repeat(40)),
         source: request.source,
         user_id: Some(request.user.id),
         status,
@@ -251,7 +260,9 @@ fn job_row(
         &chosen.rule_variables,
     );
     let filled = |value: &Json| value.as_str().map(|text| fill(text, &variables));
-    let tags = keyword("tags").as_array().map(|tags| tags.iter().filter_map(filled).collect());
+    let tags = keyword("tags")
+        .as_array()
+        .map(|tags| tags.iter().filter_map(filled).collect());
     let stage_idx = compiled
         .config
         .stages
@@ -283,7 +294,11 @@ fn job_row(
         tag: request.git_ref.is_tag(),
         protected: request.protected,
         user_id: Some(request.user.id),
-        tag_list: if instance.job.kind == JobKind::Build { tags.unwrap_or_default() } else { Vec::new() },
+        tag_list: if instance.job.kind == JobKind::Build {
+            tags.unwrap_or_default()
+        } else {
+            Vec::new()
+        },
         definition_id: 0,
         start_in: chosen.start_in.as_deref().and_then(seconds),
         environment: filled(&keyword("environment")["name"]),
@@ -333,7 +348,10 @@ fn job_row(
 /// A duration in whole seconds.
 pub(crate) fn seconds(text: &str) -> Option<i64> {
     let seconds = durations::parse(text).ok().flatten()?;
-    #[expect(clippy::cast_possible_truncation, reason = "durations are bounded by the compiler")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "durations are bounded by the compiler"
+    )]
     let whole = seconds as i64;
     Some(whole)
 }

@@ -116,7 +116,15 @@ impl Applier<'_> {
             Effect::ReleaseResource(key) => {
                 let id = self.id(*key)?;
                 for (project, group) in resource_groups::release(tx, id, self.now).await? {
-                    plan(tx, &Work::Resource { project, key: group }, self.now).await?;
+                    plan(
+                        tx,
+                        &Work::Resource {
+                            project,
+                            key: group,
+                        },
+                        self.now,
+                    )
+                    .await?;
                 }
                 Ok(())
             }
@@ -125,7 +133,10 @@ impl Applier<'_> {
                 let Some(downstream) = self.row(*key)?.downstream_pipeline_id else {
                     return Ok(());
                 };
-                let work = Work::Event { pipeline: downstream, event: Event::CancelPipeline };
+                let work = Work::Event {
+                    pipeline: downstream,
+                    event: Event::CancelPipeline,
+                };
                 plan(tx, &work, self.now).await
             }
             Effect::JobEnded(key) => {
@@ -136,16 +147,21 @@ impl Applier<'_> {
             }
             Effect::SetTimer { job, at } => {
                 let pipeline = self.loaded.pipeline.id;
-                let work = Work::Event { pipeline, event: Event::Timer(JobKey::Stored(self.id(*job)?)) };
+                let work = Work::Event {
+                    pipeline,
+                    event: Event::Timer(JobKey::Stored(self.id(*job)?)),
+                };
                 plan(tx, &work, *at).await
             }
             Effect::TellUpstream(status) => {
                 let status = *status;
-                self.tell_upstream(tx, |job| Event::DownstreamMoved { job, status }).await
+                self.tell_upstream(tx, |job| Event::DownstreamMoved { job, status })
+                    .await
             }
             Effect::ReopenUpstream { user } => {
                 let user = *user;
-                self.tell_upstream(tx, |job| Event::DownstreamReopened { job, user }).await
+                self.tell_upstream(tx, |job| Event::DownstreamReopened { job, user })
+                    .await
             }
         }
     }
@@ -210,19 +226,35 @@ impl Applier<'_> {
         let project = self.loaded.pipeline.project_id;
         let id = self.id(key)?;
         let Some(group) = jobs::find(tx, id).await?.and_then(|job| job.resource_group) else {
-            return Err(Error::internal("a job asks for a resource that it does not name"));
+            return Err(Error::internal(
+                "a job asks for a resource that it does not name",
+            ));
         };
-        plan(tx, &Work::Resource { project, key: group }, self.now).await
+        plan(
+            tx,
+            &Work::Resource {
+                project,
+                key: group,
+            },
+            self.now,
+        )
+        .await
     }
 
     async fn tell_upstream(&self, tx: &mut Tx<'_>, event: impl Fn(JobKey) -> Event) -> Result<()> {
         let Some(bridge) = self.loaded.pipeline.source_job_id else {
             return Ok(());
         };
-        let Some(job) = jobs::find(tx, bridge).await?.filter(|job| job.kind == JobKind::Bridge) else {
+        let Some(job) = jobs::find(tx, bridge)
+            .await?
+            .filter(|job| job.kind == JobKind::Bridge)
+        else {
             return Ok(());
         };
-        let work = Work::Event { pipeline: job.pipeline_id, event: event(JobKey::Stored(bridge)) };
+        let work = Work::Event {
+            pipeline: job.pipeline_id,
+            event: event(JobKey::Stored(bridge)),
+        };
         plan(tx, &work, self.now).await
     }
 }

@@ -12,12 +12,7 @@ use footplate_store::{Tx, artifacts, job_variables, jobs};
 use futures_util::Stream;
 
 use super::{TokenJob, job_of};
-use crate::{
-    App, Error, Result,
-    create_pipeline::seconds,
-    rules::dotenv,
-    secrets::random_hex,
-};
+use crate::{App, Error, Result, create_pipeline::seconds, rules::dotenv, secrets::random_hex};
 
 /// Decompressed, a dotenv report may be so large.
 const DOTENV_DECOMPRESSED: u64 = 64 * 1024;
@@ -26,15 +21,38 @@ const DEFAULT_LIFE: i64 = 30 * 24 * 3600;
 
 /// Types and their formats (`runner-protocol.md §6.1`).
 const TYPES: [(&str, &str); 32] = [
-    ("archive", "zip"), ("lsif", "zip"), ("scip", "zip"),
-    ("metadata", "gzip"), ("junit", "gzip"), ("dotenv", "gzip"), ("cobertura", "gzip"), ("jacoco", "gzip"),
-    ("metrics", "gzip"), ("cyclonedx", "gzip"), ("annotations", "gzip"), ("repository_xray", "gzip"),
-    ("metrics_referee", "gzip"), ("network_referee", "gzip"),
-    ("accessibility", "raw"), ("codequality", "raw"), ("sast", "raw"), ("secret_detection", "raw"),
-    ("dependency_scanning", "raw"), ("container_scanning", "raw"), ("cluster_image_scanning", "raw"), ("dast", "raw"),
-    ("license_scanning", "raw"), ("performance", "raw"), ("browser_performance", "raw"), ("load_performance", "raw"),
-    ("terraform", "raw"), ("requirements", "raw"), ("requirements_v2", "raw"), ("coverage_fuzzing", "raw"),
-    ("api_fuzzing", "raw"), ("sarif", "raw"), 
+    ("archive", "zip"),
+    ("lsif", "zip"),
+    ("scip", "zip"),
+    ("metadata", "gzip"),
+    ("junit", "gzip"),
+    ("dotenv", "gzip"),
+    ("cobertura", "gzip"),
+    ("jacoco", "gzip"),
+    ("metrics", "gzip"),
+    ("cyclonedx", "gzip"),
+    ("annotations", "gzip"),
+    ("repository_xray", "gzip"),
+    ("metrics_referee", "gzip"),
+    ("network_referee", "gzip"),
+    ("accessibility", "raw"),
+    ("codequality", "raw"),
+    ("sast", "raw"),
+    ("secret_detection", "raw"),
+    ("dependency_scanning", "raw"),
+    ("container_scanning", "raw"),
+    ("cluster_image_scanning", "raw"),
+    ("dast", "raw"),
+    ("license_scanning", "raw"),
+    ("performance", "raw"),
+    ("browser_performance", "raw"),
+    ("load_performance", "raw"),
+    ("terraform", "raw"),
+    ("requirements", "raw"),
+    ("requirements_v2", "raw"),
+    ("coverage_fuzzing", "raw"),
+    ("api_fuzzing", "raw"),
+    ("sarif", "raw"),
 ];
 
 /// What goes with an uploaded file.
@@ -85,7 +103,8 @@ impl App {
     ) -> Result<Received> {
         use futures_util::StreamExt;
         let limit = self.settings().artifact_limit;
-        let body = Box::pin(body.map(|chunk| chunk.map_err(|error| io::Error::other(error.to_string()))));
+        let body =
+            Box::pin(body.map(|chunk| chunk.map_err(|error| io::Error::other(error.to_string()))));
         Ok(self.blobs().receive(body, limit).await?)
     }
 
@@ -99,16 +118,28 @@ impl App {
         upload: ArtifactUpload,
         received: Received,
     ) -> Result<Uploaded> {
-        let file_type = upload.artifact_type.clone().unwrap_or_else(|| "archive".to_owned());
+        let file_type = upload
+            .artifact_type
+            .clone()
+            .unwrap_or_else(|| "archive".to_owned());
         let Some((_, expected)) = TYPES.iter().find(|(known, _)| *known == file_type) else {
-            return Err(Error::Parameter("artifact_type does not have a valid value".to_owned()));
+            return Err(Error::Parameter(
+                "artifact_type does not have a valid value".to_owned(),
+            ));
         };
-        let format = upload.artifact_format.clone().unwrap_or_else(|| "zip".to_owned());
+        let format = upload
+            .artifact_format
+            .clone()
+            .unwrap_or_else(|| "zip".to_owned());
         if !["zip", "gzip", "raw", "zipzstd", "tarzstd"].contains(&format.as_str()) {
-            return Err(Error::Parameter("artifact_format does not have a valid value".to_owned()));
+            return Err(Error::Parameter(
+                "artifact_format does not have a valid value".to_owned(),
+            ));
         }
         if upload.artifact_format.is_some() && format != *expected {
-            return Err(Error::BadRequest(format!("Invalid file format with specified file type `{file_type}`")));
+            return Err(Error::BadRequest(format!(
+                "Invalid file format with specified file type `{file_type}`"
+            )));
         }
         let job = self.authorize_upload(id, upload.token.clone()).await?;
         let variables = match file_type.as_str() {
@@ -125,7 +156,9 @@ impl App {
             if existing.sha256 == stored.sha256 {
                 return Ok(Uploaded);
             }
-            return Err(Error::BadRequest("another artifact of the same type already exists".to_owned()));
+            return Err(Error::BadRequest(
+                "another artifact of the same type already exists".to_owned(),
+            ));
         }
         let blob = self.keep_blob(project, id, received).await?;
         let now = self.now();
@@ -172,7 +205,11 @@ impl App {
                     filename: row.filename.clone(),
                     file_format: row.file_format.clone(),
                 });
-                let expire_at = if row.file_type == "archive" { row.expire_at } else { job.artifacts_expire_at.or(row.expire_at) };
+                let expire_at = if row.file_type == "archive" {
+                    row.expire_at
+                } else {
+                    job.artifacts_expire_at.or(row.expire_at)
+                };
                 jobs::set_artifacts(tx, row.job_id, &list, expire_at).await?;
                 if let Some(variables) = &variables {
                     job_variables::replace(tx, &keys, row.job_id, true, variables).await?;
@@ -185,7 +222,10 @@ impl App {
 
 async fn read_dotenv(received: &Received) -> Result<Vec<GivenVariable>> {
     if received.stored().size >= dotenv::MAX_BYTES {
-        let text = format!("Dotenv Artifact Too Big. Maximum Allowable Size: {}", dotenv::MAX_BYTES);
+        let text = format!(
+            "Dotenv Artifact Too Big. Maximum Allowable Size: {}",
+            dotenv::MAX_BYTES
+        );
         return Err(Error::BadRequest(text));
     }
     let members = received

@@ -81,7 +81,9 @@ pub(super) fn manager(
 ) -> Result<RunnerManager> {
     let system_id = system_id.unwrap_or("<legacy>");
     if system_id.chars().count() > 64 {
-        return Err(Error::Parameter("system_id is too long (maximum is 64 characters)".to_owned()));
+        return Err(Error::Parameter(
+            "system_id is too long (maximum is 64 characters)".to_owned(),
+        ));
     }
     let cut = |text: &Option<String>| text.as_ref().map(|text| text.chars().take(255).collect());
     Ok(RunnerManager {
@@ -117,7 +119,8 @@ impl App {
         if let Some(job) = self.search(&runner, manager, &request.info).await? {
             return Ok(Offered::Job(Box::new(job)));
         }
-        if request.last_update.as_deref() != Some(token.as_str()) || self.settings().hold.is_zero() {
+        if request.last_update.as_deref() != Some(token.as_str()) || self.settings().hold.is_zero()
+        {
             return Ok(Offered::Nothing(token));
         }
         let end = tokio::time::Instant::now() + self.settings().hold;
@@ -143,7 +146,10 @@ impl App {
         let now = self.now();
         let (token, system) = (
             request.token.clone(),
-            request.system_id.clone().unwrap_or_else(|| "<legacy>".to_owned()),
+            request
+                .system_id
+                .clone()
+                .unwrap_or_else(|| "<legacy>".to_owned()),
         );
         let info = request.info.clone();
         let (runner, known) = self
@@ -156,8 +162,11 @@ impl App {
             .await?;
         let seen = manager(runner.id, request.system_id.as_deref(), &info, now)?;
         if let Some(known) = &known {
-            let fresh = |at: Option<Timestamp>| at.is_some_and(|at| now.since(at).as_secs() < CONTACT_SECONDS);
-            let same = known.version == seen.version.clone().or(known.version.clone()) && known.features == seen.features;
+            let fresh = |at: Option<Timestamp>| {
+                at.is_some_and(|at| now.since(at).as_secs() < CONTACT_SECONDS)
+            };
+            let same = known.version == seen.version.clone().or(known.version.clone())
+                && known.features == seen.features;
             if same && fresh(known.contacted_at) && fresh(runner.contacted_at) && runner.polled {
                 return Ok((runner, known.id));
             }
@@ -212,33 +221,54 @@ impl App {
         id: JobId,
         pipeline: PipelineId,
     ) -> Result<Option<Claimed>> {
-        let (now, keys, runner, features) = (self.now(), self.keys().clone(), runner.clone(), info.features.clone());
+        let (now, keys, runner, features) = (
+            self.now(),
+            self.keys().clone(),
+            runner.clone(),
+            info.features.clone(),
+        );
         let token = random_token(JOB_TOKEN_PREFIX);
         self.db()
             .write(async move |tx: &mut Tx<'_>| {
                 let Some(loaded) = load(tx, pipeline).await? else {
                     return Ok(None);
                 };
-                let Some(job) = loaded.job(id).filter(|job| job.status == Status::Pending).cloned() else {
+                let Some(job) = loaded
+                    .job(id)
+                    .filter(|job| job.status == Status::Pending)
+                    .cloned()
+                else {
                     return Ok(None);
                 };
-                let text = jobs::find_definition(tx, job.definition_id).await?.unwrap_or_default();
+                let text = jobs::find_definition(tx, job.definition_id)
+                    .await?
+                    .unwrap_or_default();
                 let definition = Definition::parse(&text)?;
-                if !demanded(&definition).iter().all(|name| features.get(*name).is_some_and(|on| on == true)) {
+                if !demanded(&definition)
+                    .iter()
+                    .all(|name| features.get(*name).is_some_and(|on| on == true))
+                {
                     return Ok(None);
                 }
                 let Some(project) = projects::find(tx, job.project_id).await? else {
                     return Ok(None);
                 };
-                if let Some(reason) = refusal(tx, &loaded, &job, &definition, &project, now).await? {
-                    let event = Event::Drop { job: key(id), reason, exit_code: None };
+                if let Some(reason) = refusal(tx, &loaded, &job, &definition, &project, now).await?
+                {
+                    let event = Event::Drop {
+                        job: key(id),
+                        reason,
+                        exit_code: None,
+                    };
                     happen_to(tx, &loaded, event, now).await?;
                     return Ok(None);
                 }
                 if !queue::delete(tx, id).await? {
                     return Ok(None);
                 }
-                happen_to(tx, &loaded, Event::Run(key(id)), now).await?.done()?;
+                happen_to(tx, &loaded, Event::Run(key(id)), now)
+                    .await?
+                    .done()?;
                 let (timeout, source) = timeout(&definition, &project, &runner);
                 let assigned = Job {
                     status: Status::Running,
@@ -247,7 +277,9 @@ impl App {
                     runner_manager_id: Some(manager),
                     timeout: Some(timeout),
                     timeout_source: Some(source),
-                    graceful_cancel: features.get("cancel_gracefully").is_some_and(|on| on == true),
+                    graceful_cancel: features
+                        .get("cancel_gracefully")
+                        .is_some_and(|on| on == true),
                     ..job
                 };
                 jobs::set_assignment(tx, &assigned).await?;
@@ -302,7 +334,9 @@ async fn candidates(tx: &mut Tx<'_>, runner: &Runner) -> Result<Vec<(JobId, Pipe
     let sets = Json::from(sets).to_string();
     let protected = runner.access_level == RunnerAccessLevel::RefProtected;
     Ok(match (runner.runner_type, runner.group_id) {
-        (RunnerType::Instance, _) => queue::list_for_instance(tx, &sets, protected, CANDIDATES).await?,
+        (RunnerType::Instance, _) => {
+            queue::list_for_instance(tx, &sets, protected, CANDIDATES).await?
+        }
         (RunnerType::Group, Some(group)) => {
             queue::list_for_group(tx, group, &sets, protected, CANDIDATES).await?
         }
@@ -316,15 +350,25 @@ async fn candidates(tx: &mut Tx<'_>, runner: &Runner) -> Result<Vec<(JobId, Pipe
 /// Features that a job asks for (`runner-protocol.md §3.4`).
 fn demanded(definition: &Definition) -> Vec<&'static str> {
     let artifacts = definition.keyword("artifacts");
-    let exit_codes = definition.engine.exit_codes.is_some() || !definition.engine.retry.exit_codes.is_empty();
+    let exit_codes =
+        definition.engine.exit_codes.is_some() || !definition.engine.retry.exit_codes.is_empty();
     let fallback = definition
         .keyword("cache")
         .as_array()
-        .is_some_and(|caches| caches.iter().any(|cache| cache["fallback_keys"].as_array().is_some_and(|keys| !keys.is_empty())));
+        .is_some_and(|caches| {
+            caches.iter().any(|cache| {
+                cache["fallback_keys"]
+                    .as_array()
+                    .is_some_and(|keys| !keys.is_empty())
+            })
+        });
     [
         ("upload_multiple_artifacts", !artifacts["reports"].is_null()),
         ("artifacts_exclude", !artifacts["exclude"].is_null()),
-        ("multi_build_steps", !definition.keyword("release").is_null()),
+        (
+            "multi_build_steps",
+            !definition.keyword("release").is_null(),
+        ),
         ("return_exit_code", exit_codes),
         ("fallback_cache_keys", fallback),
     ]
@@ -358,7 +402,10 @@ async fn refusal(
     for source in artifact_sources(&loaded.jobs, job, definition) {
         let expired = source.artifacts_expire_at.is_some_and(|end| end <= now)
             && !footplate_store::artifacts::is_locked(tx, source.id).await?;
-        let had = source.artifacts.iter().any(|artifact| artifact.file_type == "archive");
+        let had = source
+            .artifacts
+            .iter()
+            .any(|artifact| artifact.file_type == "archive");
         if source.status.is_completed() && (source.erased_at.is_some() || (had && expired)) {
             return Ok(Some(FailureReason::MissingDependencyFailure));
         }

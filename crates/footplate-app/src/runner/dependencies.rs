@@ -11,7 +11,9 @@ pub(crate) fn artifact_sources<'j>(
     definition: &Definition,
 ) -> Vec<&'j Job> {
     let named = definition.job.dependencies.as_deref();
-    let latest = jobs.iter().filter(|other| !other.retried && other.id != job.id);
+    let latest = jobs
+        .iter()
+        .filter(|other| !other.retried && other.id != job.id);
     latest
         .filter(|other| match job.scheduling_type {
             SchedulingType::Dag => job

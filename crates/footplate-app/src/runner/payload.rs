@@ -93,9 +93,16 @@ impl App {
             .into_iter()
             .cloned()
             .collect();
-        let (keys, server, runner) = (self.keys().clone(), self.settings().server.clone(), runner.clone());
+        let (keys, server, runner) = (
+            self.keys().clone(),
+            self.settings().server.clone(),
+            runner.clone(),
+        );
         let claimed = std::sync::Arc::new(claimed);
-        let (at, ids) = (claimed.clone(), sources.iter().map(|job| job.id).collect::<Vec<_>>());
+        let (at, ids) = (
+            claimed.clone(),
+            sources.iter().map(|job| job.id).collect::<Vec<_>>(),
+        );
         let (list, instance_jobs, queue_size) = self
             .db()
             .read(async move |tx: &mut Tx<'_>| {
@@ -144,7 +151,9 @@ impl App {
         let claimed = std::sync::Arc::into_inner(claimed)
             .ok_or_else(|| Error::internal("a claimed job is still in use"))?;
         Ok(Assignment {
-            repo_url: variable(&variables, "CI_REPOSITORY_URL").unwrap_or_default().to_owned(),
+            repo_url: variable(&variables, "CI_REPOSITORY_URL")
+                .unwrap_or_default()
+                .to_owned(),
             refspecs: refspecs(&claimed.pipeline, depth),
             depth,
             cache,
@@ -185,7 +194,10 @@ impl App {
             let mut cache = cache.clone();
             let suffix = |unprotect: bool| {
                 let index = settings.jobs_cache_index.map(|index| format!("-{index}"));
-                let scope = match (settings.ci_separated_caches && !unprotect, claimed.job.protected) {
+                let scope = match (
+                    settings.ci_separated_caches && !unprotect,
+                    claimed.job.protected,
+                ) {
                     (false, _) => "",
                     (true, true) => "-protected",
                     (true, false) => "-non_protected",
@@ -225,7 +237,11 @@ impl App {
 }
 
 /// The key of `cache:key:files`: the SHA-1-like digest of the last commits that touched them, `default` without any.
-async fn file_key(repository: &footplate_git::Repository, sha: &Sha, files: &[String]) -> Result<String> {
+async fn file_key(
+    repository: &footplate_git::Repository,
+    sha: &Sha,
+    files: &[String],
+) -> Result<String> {
     use sha2::{Digest, Sha256};
     let commits: Vec<Sha> = repository
         .last_commits_for_paths(sha, files)
@@ -238,7 +254,11 @@ async fn file_key(repository: &footplate_git::Repository, sha: &Sha, files: &[St
     }
     let joined: Vec<&str> = commits.iter().map(Sha::as_str).collect();
     let digest = Sha256::digest(joined.join("-"));
-    Ok(digest.iter().take(20).map(|byte| format!("{byte:02x}")).collect())
+    Ok(digest
+        .iter()
+        .take(20)
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
 }
 
 fn variable<'v>(variables: &'v VariableList, name: &str) -> Option<&'v str> {

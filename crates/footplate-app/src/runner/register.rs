@@ -72,7 +72,10 @@ impl App {
             .write(async move |tx: &mut Tx<'_>| {
                 let off = settings::find(tx, "allow_runner_registration_token").await?;
                 if off.as_deref() == Some("false") {
-                    return Err(Error::refused(410, "410 Gone - Runner registration disallowed"));
+                    return Err(Error::refused(
+                        410,
+                        "410 Gone - Runner registration disallowed",
+                    ));
                 }
                 let owner = registration_tokens::find_owner(tx, &token_hash(&new.token)).await?;
                 let owner = match owner.ok_or(Error::FORBIDDEN)? {
@@ -106,7 +109,8 @@ impl App {
         self.db()
             .write(async move |tx: &mut Tx<'_>| {
                 let token = random_token(RUNNER_TOKEN_PREFIX);
-                let runner = insert_runner(tx, &new, owner, Some(creator), false, &token, now).await?;
+                let runner =
+                    insert_runner(tx, &new, owner, Some(creator), false, &token, now).await?;
                 Ok::<_, Error>(Registered {
                     id: runner.id,
                     token,
@@ -131,7 +135,12 @@ impl App {
             .write(async move |tx: &mut Tx<'_>| {
                 let runner = runner_of(tx, &token, now).await?;
                 runners::touch(tx, runner.id, false, now).await?;
-                runners::upsert_manager(tx, &manager(runner.id, system_id.as_deref(), &info, now)?, now).await?;
+                runners::upsert_manager(
+                    tx,
+                    &manager(runner.id, system_id.as_deref(), &info, now)?,
+                    now,
+                )
+                .await?;
                 Ok(Registered {
                     id: runner.id,
                     token: token.clone(),
@@ -190,7 +199,11 @@ impl App {
 
 /// Gives a runner a new token; the old one dies at once.
 pub(crate) async fn reset_token(tx: &mut Tx<'_>, runner: &Runner) -> Result<Registered> {
-    let token = random_token(if runner.legacy { "glrtr-" } else { RUNNER_TOKEN_PREFIX });
+    let token = random_token(if runner.legacy {
+        "glrtr-"
+    } else {
+        RUNNER_TOKEN_PREFIX
+    });
     runners::set_token(tx, runner.id, &token_hash(&token), &short_token(&token)).await?;
     Ok(Registered {
         id: runner.id,
@@ -254,19 +267,35 @@ pub(crate) fn check(new: &Registration) -> Result<()> {
         faults.insert(attribute.to_owned(), vec![message.to_owned()]);
     };
     if new.tag_list.is_empty() && !new.run_untagged {
-        add("tags_list", "can not be empty when runner is not allowed to pick untagged jobs");
+        add(
+            "tags_list",
+            "can not be empty when runner is not allowed to pick untagged jobs",
+        );
     }
     if new.tag_list.len() > 50 {
-        add("tags_list", "Too many tags specified. Please limit the number of tags to 50");
+        add(
+            "tags_list",
+            "Too many tags specified. Please limit the number of tags to 50",
+        );
     }
-    if new.maximum_timeout.is_some_and(|seconds| seconds != 0 && seconds < 600) {
+    if new
+        .maximum_timeout
+        .is_some_and(|seconds| seconds != 0 && seconds < 600)
+    {
         add("maximum_timeout", "needs to be at least 10 minutes");
     }
     if new.description.chars().count() > 1024 {
         add("description", "is too long (maximum is 1024 characters)");
     }
-    if new.maintenance_note.as_ref().is_some_and(|note| note.chars().count() > 1024) {
-        add("maintenance_note", "is too long (maximum is 1024 characters)");
+    if new
+        .maintenance_note
+        .as_ref()
+        .is_some_and(|note| note.chars().count() > 1024)
+    {
+        add(
+            "maintenance_note",
+            "is too long (maximum is 1024 characters)",
+        );
     }
     if faults.is_empty() {
         return Ok(());

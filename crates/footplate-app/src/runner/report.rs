@@ -63,7 +63,9 @@ impl App {
                 }
                 self.end(id, report).await
             }
-            _ => Err(Error::Parameter("state does not have a valid value".to_owned())),
+            _ => Err(Error::Parameter(
+                "state does not have a valid value".to_owned(),
+            )),
         }
     }
 
@@ -103,14 +105,16 @@ impl App {
         let token = report.token.clone();
         let asked = self
             .db()
-            .write(async move |tx: &mut Tx<'_>| match job_of(tx, id, &token).await? {
-                TokenJob::Executing(job, _) if job.trace_resends < RESENDS => {
-                    jobs::count_trace_resend(tx, id).await?;
-                    Ok(Checked::Resend(job.status))
-                }
-                TokenJob::Executing(..) => Ok(Checked::Fine),
-                TokenJob::Refused(status) => Ok::<_, Error>(Checked::Refused(status)),
-            })
+            .write(
+                async move |tx: &mut Tx<'_>| match job_of(tx, id, &token).await? {
+                    TokenJob::Executing(job, _) if job.trace_resends < RESENDS => {
+                        jobs::count_trace_resend(tx, id).await?;
+                        Ok(Checked::Resend(job.status))
+                    }
+                    TokenJob::Executing(..) => Ok(Checked::Fine),
+                    TokenJob::Refused(status) => Ok::<_, Error>(Checked::Refused(status)),
+                },
+            )
             .await?;
         match asked {
             Checked::Resend(_) => self.traces().reset(id).await?,
@@ -143,10 +147,16 @@ impl App {
                 } else {
                     let reason = match report.failure_reason.as_deref() {
                         None | Some("") => FailureReason::ScriptFailure,
-                        Some(word) => FailureReason::parse(word).unwrap_or(FailureReason::UnknownFailure),
+                        Some(word) => {
+                            FailureReason::parse(word).unwrap_or(FailureReason::UnknownFailure)
+                        }
                     };
                     let exit_code = report.exit_code.map(|code| code.clamp(0, 32_767));
-                    Event::Drop { job: key(id), reason, exit_code }
+                    Event::Drop {
+                        job: key(id),
+                        reason,
+                        exit_code,
+                    }
                 };
                 happen_to(tx, &loaded, event, now).await?.done()?;
                 let status = jobs::find(tx, id).await?.map(|job| job.status);

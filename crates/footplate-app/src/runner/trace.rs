@@ -91,8 +91,21 @@ impl App {
                 };
                 if let Some(project) = projects::find(tx, job.project_id).await? {
                     let environment = job.environment.as_deref().unwrap_or_default();
-                    let list = secret_variables(tx, &keys, project.id, project.namespace_id, job.protected, Some(environment)).await?;
-                    values.extend(list.0.into_iter().filter(|variable| variable.masked).map(|variable| variable.value));
+                    let list = secret_variables(
+                        tx,
+                        &keys,
+                        project.id,
+                        project.namespace_id,
+                        job.protected,
+                        Some(environment),
+                    )
+                    .await?;
+                    values.extend(
+                        list.0
+                            .into_iter()
+                            .filter(|variable| variable.masked)
+                            .map(|variable| variable.value),
+                    );
                 }
                 Ok::<_, Error>(values)
             })

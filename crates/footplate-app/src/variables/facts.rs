@@ -31,6 +31,16 @@ impl ServerFacts {
             .map_or(rest, |(authority, _)| authority)
     }
 
+    /// The path of the external URL, without a slash at its end; empty at the root.
+    pub fn root_path(&self) -> &str {
+        let rest = self
+            .url
+            .split_once("://")
+            .map_or(self.url.as_str(), |(_, rest)| rest);
+        rest.find('/')
+            .map_or("", |at| rest[at..].trim_end_matches('/'))
+    }
+
     /// Host alone.
     pub fn host(&self) -> &str {
         let authority = self.authority();

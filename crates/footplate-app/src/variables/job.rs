@@ -71,21 +71,36 @@ pub(crate) async fn job_variables_of(
         name: pipeline.name.clone(),
         upstream,
     };
-    list.extend(predefined::pipeline(context.server, &facts, &pipeline_facts, context.commit));
+    list.extend(predefined::pipeline(
+        context.server,
+        &facts,
+        &pipeline_facts,
+        context.commit,
+    ));
     if let Some(runner) = context.runner {
         list.public("CI_RUNNER_ID", &runner.id.to_string());
         list.public("CI_RUNNER_DESCRIPTION", &runner.description);
-        list.public("CI_RUNNER_TAGS", &serde_json::Value::from(runner.tag_list.clone()).to_string());
+        list.public(
+            "CI_RUNNER_TAGS",
+            &serde_json::Value::from(runner.tag_list.clone()).to_string(),
+        );
     }
     environment(tx, context, &mut list).await?;
-    list.0.extend(context.definition.job.variables.iter().map(|variable| JobVariable {
-        key: variable.key.clone(),
-        value: variable.value.clone(),
-        public: true,
-        masked: false,
-        file: false,
-        raw: variable.raw,
-    }));
+    list.0.extend(
+        context
+            .definition
+            .job
+            .variables
+            .iter()
+            .map(|variable| JobVariable {
+                key: variable.key.clone(),
+                value: variable.value.clone(),
+                public: true,
+                masked: false,
+                file: false,
+                raw: variable.raw,
+            }),
+    );
     if let Some(user) = context.user {
         list.extend(predefined::user(&user_facts(user)));
     }
@@ -122,9 +137,14 @@ fn job_predefined(context: &JobContext<'_>, list: &mut VariableList) {
     let (job, server) = (context.job, context.server);
     let base = format!("{}/{}", server.url, context.project.full_path);
     list.public("CI_PIPELINE_ID", &context.pipeline.id.to_string());
-    list.public("CI_PIPELINE_URL", &format!("{base}/-/pipelines/{}", context.pipeline.id));
+    list.public(
+        "CI_PIPELINE_URL",
+        &format!("{base}/-/pipelines/{}", context.pipeline.id),
+    );
     if let Some(token) = context.token {
-        let host = base.split_once("://").map_or(base.as_str(), |(_, host)| host);
+        let host = base
+            .split_once("://")
+            .map_or(base.as_str(), |(_, host)| host);
         let url = format!("{}://gitlab-ci-token:{token}@{host}.git", server.protocol());
         list.public("CI_JOB_ID", &job.id.to_string());
         list.public("CI_JOB_URL", &format!("{base}/-/jobs/{}", job.id));
@@ -161,13 +181,14 @@ fn job_predefined(context: &JobContext<'_>, list: &mut VariableList) {
 
 /// A job's name without the number or matrix values behind it.
 pub(crate) fn group_name(name: &str) -> &str {
-    let cut = name
-        .find(": [")
-        .or_else(|| {
-            let digits = name.trim_end_matches(|c: char| c.is_ascii_digit());
-            let rest = digits.strip_suffix('/').or_else(|| digits.strip_suffix(' '))?;
-            (digits.len() < name.len()).then(|| rest.trim_end_matches(|c: char| c.is_ascii_digit()).len())
-        });
+    let cut = name.find(": [").or_else(|| {
+        let digits = name.trim_end_matches(|c: char| c.is_ascii_digit());
+        let rest = digits
+            .strip_suffix('/')
+            .or_else(|| digits.strip_suffix(' '))?;
+        (digits.len() < name.len())
+            .then(|| rest.trim_end_matches(|c: char| c.is_ascii_digit()).len())
+    });
     name[..cut.unwrap_or(name.len())].trim_end()
 }
 
@@ -187,8 +208,14 @@ async fn environment(
     };
     list.public("CI_ENVIRONMENT_NAME", name);
     list.public("CI_ENVIRONMENT_SLUG", &slug);
-    list.public("CI_ENVIRONMENT_ACTION", written["action"].as_str().unwrap_or("start"));
-    list.public("CI_ENVIRONMENT_TIER", written["deployment_tier"].as_str().unwrap_or(&tier));
+    list.public(
+        "CI_ENVIRONMENT_ACTION",
+        written["action"].as_str().unwrap_or("start"),
+    );
+    list.public(
+        "CI_ENVIRONMENT_TIER",
+        written["deployment_tier"].as_str().unwrap_or(&tier),
+    );
     if let Some(url) = written["url"].as_str() {
         list.public("CI_ENVIRONMENT_URL", url);
     }

@@ -1,0 +1,21 @@
+//! `GET /job` (`rest-api.md §4.5`).
+
+use footplate_app::{Actor, Error};
+use http::StatusCode;
+
+use crate::{
+    call::Call,
+    entity,
+    error::{Answer, answer},
+};
+
+/// The job of the token.
+pub async fn show(call: Call) -> Answer {
+    match call.user_or_job().await? {
+        Actor::Job(job) => {
+            let view = call.app.own_job(job.job_id).await?;
+            Ok(answer(StatusCode::OK, &entity::job::job(&call.app, &view)))
+        }
+        Actor::User(_) | Actor::Anonymous => Err(Error::NotFound("404 Job Not Found").into()),
+    }
+}

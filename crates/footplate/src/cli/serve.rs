@@ -1,0 +1,135 @@
+//! `footplate serve`, and the built-in runner that it starts.
+
+use std::{collections::BTreeMap, io::Write as _, path::PathBuf, process::ExitCode, sync::Arc};
+
+use clap::Args;
+use footplate_app::FirstStart;
+use footplate_model::SystemClock;
+
+use crate::{
+    config::{self, Config, Flags},
+    demo,
+    server::{Server, StartError},
+};
+
+/// Runs the server.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// A TOML file with settings.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Address and port; port 0 picks one.
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: Option<String>,
+    /// Where everything is kept.
+    #[arg(long, value_name = "DIR")]
+    data: Option<String>,
+    /// `sqlite:PATH` or `postgres://…`; a SQLite file in the data directory by default.
+    #[arg(long, value_name = "URL")]
+    database_url: Option<String>,
+    /// Makes a project, runs its pipeline and shows it.
+    #[arg(long)]
+    demo: bool,
+}
+
+impl Serve {
+    pub(super) fn run(self) -> ExitCode {
+        log_to_standard_error();
+        let environment: BTreeMap<String, String> = std::env::vars().collect();
+        let flags = Flags {
+            listen: self.listen,
+            data: self.data,
+            database_url: self.database_url,
+        };
+        let mut config = match config::load(&flags, &environment, self.config.as_deref()) {
+            Ok(config) => config,
+            Err(error) => return fail(&error),
+        };
+        if self.demo {
+            demo::prepare(&mut config);
+        }
+        let runtime = match tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+        {
+            Ok(runtime) => runtime,
+            Err(error) => return fail(&error),
+        };
+        match runtime.block_on(serve(config, self.demo)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&error),
+        }
+    }
+}
+
+fn fail(error: &dyn std::fmt::Display) -> ExitCode {
+    eprintln!("footplate: {error}");
+    ExitCode::FAILURE
+}
+
+fn log_to_standard_error() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("RUST_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    // A second call in one process (tests) finds the log there already.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(colours)
+        .with_writer(std::io::stderr)
+        .try_init();
+}
+
+async fn serve(config: Config, demo: bool) -> Result<(), StartError> {
+    let server = Server::start(&config, Arc::new(SystemClock)).await?;
+    println!("listening on http://{}", server.address);
+    tell_first_start(&config, &server);
+    let _ = std::io::stdout().flush();
+    if demo {
+        tokio::select! {
+            result = demo::run(&server, &config) => {
+                if let Err(error) = result {
+                    eprintln!("footplate: the demo could not be shown: {error}");
+                }
+                stopped().await;
+            }
+            () = stopped() => {}
+        }
+    } else {
+        stopped().await;
+    }
+    server.stop().await;
+    Ok(())
+}
+
+fn tell_first_start(config: &Config, server: &Server) {
+    match &server.first {
+        FirstStart::Made {
+            link: Some(link), ..
+        } => {
+            println!(
+                "set the administrator's password here, once: {}",
+                server.app.url(link)
+            );
+        }
+        FirstStart::Made { link: None, .. } => {}
+        FirstStart::Known if config.root_token.is_some() || config.root_password.is_some() => {
+            eprintln!(
+                "footplate: FOOTPLATE_ROOT_TOKEN and FOOTPLATE_ROOT_PASSWORD count only at the first start; they are ignored"
+            );
+        }
+        FirstStart::Known => {}
+    }
+}
+
+/// Waits for SIGTERM or Ctrl-C.
+async fn stopped() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        let _ = tokio::signal::ctrl_c().await;
+        return;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}
