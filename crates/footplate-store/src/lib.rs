@@ -80,5 +80,7 @@ pub use error::{Error, Result};
 pub use notify::{Subscription, Topic};
 pub use secret::{Keys, token_hash};
 pub use sqlite::SqliteReads;
+#[doc(hidden)]
+pub use tx::numbered;
 pub use tx::{Query, Sql, Tx};
 pub use value::{Column, Columns, Row, Value};

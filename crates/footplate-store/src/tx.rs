@@ -21,16 +21,40 @@ pub struct Sql {
 macro_rules! sql {
     ($text:expr) => {
         $crate::Sql {
-            sqlite: $text,
+            sqlite: $crate::sql!(@numbered $text),
             postgres: $text,
         }
     };
     (sqlite $sqlite:literal, postgres $postgres:literal) => {
         $crate::Sql {
-            sqlite: $sqlite,
+            sqlite: $crate::sql!(@numbered $sqlite),
             postgres: $postgres,
         }
     };
+    // SQLite takes `$1` for a name and numbers names as they appear; `?1` is the first parameter wherever it stands.
+    (@numbered $text:expr) => {{
+        const TEXT: &str = $text;
+        const BYTES: [u8; TEXT.len()] = $crate::numbered(TEXT);
+        const NUMBERED: &str = match core::str::from_utf8(&BYTES) {
+            Ok(text) => text,
+            Err(_) => panic!("a statement is UTF-8"),
+        };
+        NUMBERED
+    }};
+}
+
+/// The text with `?1` for `$1`, at compile time.
+#[doc(hidden)]
+pub const fn numbered<const N: usize>(text: &str) -> [u8; N] {
+    let text = text.as_bytes();
+    let mut bytes = [0; N];
+    let mut at = 0;
+    while at < N {
+        let parameter = text[at] == b'$' && at + 1 < N && text[at + 1].is_ascii_digit();
+        bytes[at] = if parameter { b'?' } else { text[at] };
+        at += 1;
+    }
+    bytes
 }
 
 /// A transaction. Store functions take it; only the seam makes one.

@@ -355,3 +355,20 @@ async fn a_taken_key_has_the_same_name_on_both_engines() {
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parameters_stand_in_any_order() {
+    for fresh in testing::both().await.unwrap() {
+        let changed = fresh
+            .db
+            .write(async |tx: &mut Tx<'_>| {
+                settings::put(tx, "k", "old").await?;
+                let sql = sql!("UPDATE instance_settings SET value = $2 WHERE key = $1");
+                tx.query(sql).bind("k").bind("new").execute().await
+            })
+            .await
+            .unwrap();
+        assert_eq!(changed, 1);
+        assert_eq!(value(&fresh.db, "k").await.as_deref(), Some("new"));
+    }
+}
