@@ -37,6 +37,8 @@ impl Applied {
 struct Applier<'l> {
     loaded: &'l Loaded,
     project: Option<Project>,
+    /// Rows of new attempts.
+    made: HashMap<JobKey, Job>,
     done: Applied,
     now: Timestamp,
 }
@@ -51,6 +53,7 @@ pub(crate) async fn apply(
     let mut applier = Applier {
         loaded,
         project: None,
+        made: HashMap::new(),
         done: Applied::default(),
         now,
     };
@@ -78,12 +81,11 @@ impl Applier<'_> {
     }
 
     fn row(&self, key: JobKey) -> Result<&Job> {
-        let JobKey::Stored(id) = key else {
-            return Err(Error::internal("an effect copies a job that is not stored"));
+        let found = match key {
+            JobKey::Stored(id) => self.loaded.job(id),
+            JobKey::New(_) => self.made.get(&key),
         };
-        self.loaded
-            .job(id)
-            .ok_or_else(|| Error::internal("an effect names an unknown job"))
+        found.ok_or_else(|| Error::internal("an effect names an unknown job"))
     }
 
     async fn apply(&mut self, tx: &mut Tx<'_>, effect: &Effect) -> Result<()> {
@@ -193,6 +195,7 @@ impl Applier<'_> {
         let id = jobs::insert(tx, &job).await?;
         job_variables::copy(tx, old.id, id).await?;
         self.done.new.insert(state.key, id);
+        self.made.insert(state.key, Job { id, ..job });
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod runner;
 mod serve;
 
 use std::process::ExitCode;
@@ -20,6 +21,9 @@ struct Cli {
 enum Command {
     /// Runs the server.
     Serve(Serve),
+    /// The built-in runner, as a process of its own; `serve` starts it.
+    #[command(hide = true)]
+    Runner(runner::Runner),
 }
 
 /// Runs the command that the arguments name.
@@ -27,5 +31,18 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.command {
         Command::Serve(serve) => serve.run(),
+        Command::Runner(runner) => runner.run(),
     }
+}
+
+fn log_to_standard_error() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("RUST_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    // A second call in one process (tests) finds the log there already.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(colours)
+        .with_writer(std::io::stderr)
+        .try_init();
 }

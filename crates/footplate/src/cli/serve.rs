@@ -34,7 +34,7 @@ pub struct Serve {
 
 impl Serve {
     pub(super) fn run(self) -> ExitCode {
-        log_to_standard_error();
+        super::log_to_standard_error();
         let environment: BTreeMap<String, String> = std::env::vars().collect();
         let flags = Flags {
             listen: self.listen,
@@ -45,8 +45,10 @@ impl Serve {
             Ok(config) => config,
             Err(error) => return fail(&error),
         };
-        if self.demo {
-            demo::prepare(&mut config);
+        if self.demo
+            && let Err(error) = demo::prepare(&mut config)
+        {
+            return fail(&error);
         }
         let runtime = match tokio::runtime::Builder::new_multi_thread()
             .enable_all()
@@ -67,32 +69,27 @@ fn fail(error: &dyn std::fmt::Display) -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn log_to_standard_error() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("RUST_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    // A second call in one process (tests) finds the log there already.
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(colours)
-        .with_writer(std::io::stderr)
-        .try_init();
-}
-
 async fn serve(config: Config, demo: bool) -> Result<(), StartError> {
     let server = Server::start(&config, Arc::new(SystemClock)).await?;
     println!("listening on http://{}", server.address);
-    tell_first_start(&config, &server);
+    tell_first_start(&config, &server, demo);
     let _ = std::io::stdout().flush();
     if demo {
-        tokio::select! {
-            result = demo::run(&server, &config) => {
-                if let Err(error) = result {
-                    eprintln!("footplate: the demo could not be shown: {error}");
-                }
+        // The built-in runner lives as long as its handle.
+        let shown = tokio::select! {
+            shown = demo::run(&server, &config) => Some(shown),
+            () = stopped() => None,
+        };
+        match shown {
+            Some(Ok(runner)) => {
+                stopped().await;
+                drop(runner);
+            }
+            Some(Err(error)) => {
+                eprintln!("footplate: the demo could not be shown: {error}");
                 stopped().await;
             }
-            () = stopped() => {}
+            None => {}
         }
     } else {
         stopped().await;
@@ -101,7 +98,7 @@ async fn serve(config: Config, demo: bool) -> Result<(), StartError> {
     Ok(())
 }
 
-fn tell_first_start(config: &Config, server: &Server) {
+fn tell_first_start(config: &Config, server: &Server, demo: bool) {
     match &server.first {
         FirstStart::Made {
             link: Some(link), ..
@@ -112,7 +109,9 @@ fn tell_first_start(config: &Config, server: &Server) {
             );
         }
         FirstStart::Made { link: None, .. } => {}
-        FirstStart::Known if config.root_token.is_some() || config.root_password.is_some() => {
+        FirstStart::Known
+            if !demo && (config.root_token.is_some() || config.root_password.is_some()) =>
+        {
             eprintln!(
                 "footplate: FOOTPLATE_ROOT_TOKEN and FOOTPLATE_ROOT_PASSWORD count only at the first start; they are ignored"
             );

@@ -43,10 +43,18 @@ pub(crate) async fn happen_to(
     event: Event,
     now: Timestamp,
 ) -> Result<Moved> {
-    let effects = match step(&loaded.snapshot, event.clone(), now) {
+    let mut effects = match step(&loaded.snapshot, event.clone(), now) {
         Ok(effects) => effects,
         Err(illegal) => return Ok(Moved::Illegal(illegal)),
     };
+    if !effects.is_empty() && event != Event::Process {
+        // What changed asks for a pass over the whole pipeline; it happens at once, in the same transaction.
+        let mut next = loaded.snapshot.clone();
+        effects.iter().for_each(|effect| next.apply(effect));
+        if let Ok(pass) = step(&next, Event::Process, now) {
+            effects.extend(pass);
+        }
+    }
     if !effects.is_empty() {
         let record =
             serde_json::to_string(&EventRecord { at: now, event }).map_err(Error::internal)?;
