@@ -5,8 +5,8 @@ use axum::{
     extract::{Request, State},
     response::{IntoResponse, Response},
 };
+use footplate_app::git::{Encoding, RequestBody, Service};
 use footplate_app::{App, Begun, Error, GitAccess};
-use footplate_git::{Encoding, RequestBody, Service};
 use futures_util::StreamExt;
 use http::{HeaderValue, Method, StatusCode, header};
 use percent_encoding::percent_decode_str;
@@ -131,7 +131,7 @@ async fn push(
     app: &App,
     access: &GitAccess,
     body: RequestBody,
-) -> Result<footplate_git::ByteStream, Error> {
+) -> Result<footplate_app::git::ByteStream, Error> {
     let push = access.repository.read_push(body).await?;
     if push.is_probe() {
         return Ok(push.run(|_| async { Vec::new() }).await?);
@@ -144,7 +144,7 @@ async fn push(
     }
 }
 
-fn streamed(content_type: &'static str, stream: footplate_git::ByteStream) -> Response {
+fn streamed(content_type: &'static str, stream: footplate_app::git::ByteStream) -> Response {
     let mut response = Response::new(Body::from_stream(stream));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));

@@ -61,3 +61,11 @@ pub mod pipeline_filter {
 pub mod group_filter {
     pub use footplate_store::namespaces::Filter;
 }
+
+/// Repositories, for those who present them.
+pub mod git {
+    pub use footplate_git::{
+        Action, Branch, ByteStream, Change, Commit, Encoding, RequestBody, Service, Sha, Signature,
+        Tag,
+    };
+}

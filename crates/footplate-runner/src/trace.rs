@@ -243,8 +243,8 @@ impl Sender {
             let said = self.client.finish(self.id, &report).await?;
             match said.status {
                 202 => {
-                    tokio::time::sleep(Duration::from_secs(said.interval.unwrap_or(3).clamp(1, 64)))
-                        .await
+                    let seconds = said.interval.unwrap_or(3).clamp(1, 64);
+                    tokio::time::sleep(Duration::from_secs(seconds)).await;
                 }
                 412 if tries < 20 => {
                     tries += 1;

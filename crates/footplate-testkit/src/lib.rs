@@ -2,6 +2,8 @@
 
 pub mod client;
 pub mod scripted_runner;
+pub mod server;
 
 pub use client::{Answer, Client};
 pub use scripted_runner::{Outcome, ScriptedRunner, TakenJob};
+pub use server::{BOTH, Engine, ROOT_PASSWORD, ROOT_TOKEN, TestServer};

@@ -2,8 +2,8 @@
 
 use axum::{body::Body, response::Response};
 use base64::Engine as _;
+use footplate_app::git::{Action, Branch, Change, Commit, Sha};
 use footplate_app::{Error, NewCommit, can};
-use footplate_git::{Action, Branch, Change, Commit, Sha};
 use footplate_model::ProtectedRef;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Map, Value as Json, json};

@@ -160,9 +160,8 @@ impl App {
                 Ok::<_, Error>(stored.id)
             })
             .await?;
-        let sha = footplate_git::Sha::parse(&request.commit.id.to_string())?;
         self.repository(request.project.id)
-            .write_pipeline_ref(id, &sha)
+            .write_pipeline_ref(id, &request.commit.id)
             .await?;
         self.load_pipeline_row(id).await
     }

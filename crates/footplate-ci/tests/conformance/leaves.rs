@@ -13,33 +13,6 @@ use serde_json::{Value as Json, json};
 
 use crate::harness::folder;
 
-/// Case files are plain YAML 1.1: our own loader reads them, and JSON compares them.
-pub fn to_json(node: &Node) -> Json {
-    match &node.value {
-        Value::Null => Json::Null,
-        Value::Bool(flag) => json!(flag),
-        Value::Int(number) => serde_json::from_str(&number.to_string()).unwrap(),
-        Value::Float(number) => json!(number),
-        Value::Str(text) | Value::Symbol(text) => json!(&**text),
-        Value::Binary(_) => Json::Null,
-        Value::Seq(items) => Json::Array(items.iter().map(to_json).collect()),
-        Value::Map(map) => Json::Object(
-            map.iter()
-                .map(|entry| {
-                    (
-                        entry
-                            .key
-                            .as_str()
-                            .map_or_else(|| to_json(&entry.key).to_string(), str::to_owned),
-                        to_json(&entry.value),
-                    )
-                })
-                .collect(),
-        ),
-        Value::Reference(argument) => json!({"$reference": to_json(argument)}),
-    }
-}
-
 fn from_json(value: &Json) -> Node {
     let value = match value {
         Json::Null => Value::Null,

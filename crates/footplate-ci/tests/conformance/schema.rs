@@ -7,8 +7,7 @@ use serde_json::{Value as Json, json};
 
 use crate::{
     compile::{World, run},
-    harness::{Verdicts, folder},
-    leaves::to_json,
+    harness::{Verdicts, folder, to_json},
 };
 
 fn read(path: &Path) -> Node {

@@ -1,0 +1,7 @@
+//! Whole servers, asked over HTTP, git and the runner protocol, on both engines.
+
+mod git;
+mod jobs;
+mod kill;
+mod pipeline_states;
+mod runner_protocol;
