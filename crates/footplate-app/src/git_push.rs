@@ -418,7 +418,12 @@ impl App {
 
     /// The first branch of a project becomes its default branch and is protected.
     async fn adopt_default_branch(&self, id: ProjectId) -> Result<Project> {
-        let adopted = self.repository(id).adopt_default_branch().await?;
+        let repository = self.repository(id);
+        let adopted = match repository.adopt_default_branch().await? {
+            Some(branch) => Some(branch),
+            None if repository.is_empty().await? => None,
+            None => Some(repository.default_branch().await?),
+        };
         let now = self.now();
         self.db()
             .write(async move |tx: &mut Tx<'_>| {

@@ -308,6 +308,7 @@ impl App {
 }
 
 /// A job that was taken.
+#[derive(Clone)]
 pub(super) struct Claimed {
     pub(super) pipeline: footplate_model::Pipeline,
     pub(super) jobs: Vec<Job>,

@@ -148,8 +148,8 @@ impl App {
             .unwrap_or(claimed.project.settings.ci_default_git_depth)
             .max(0);
         let cache = self.cache(&claimed, &variables, &repository, &sha).await?;
-        let claimed = std::sync::Arc::into_inner(claimed)
-            .ok_or_else(|| Error::internal("a claimed job is still in use"))?;
+        // The thread that read may still hold its share.
+        let claimed = std::sync::Arc::unwrap_or_clone(claimed);
         Ok(Assignment {
             repo_url: variable(&variables, "CI_REPOSITORY_URL")
                 .unwrap_or_default()
