@@ -122,7 +122,7 @@ impl App {
         self.open_artifact(artifact).await
     }
 
-    async fn open_artifact(&self, artifact: Artifact) -> Result<Download> {
+    pub(crate) async fn open_artifact(&self, artifact: Artifact) -> Result<Download> {
         let blob = self.blobs().get(&Key::parse(&artifact.blob_key)?).await?;
         Ok(Download {
             artifact,

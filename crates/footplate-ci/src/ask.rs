@@ -27,6 +27,13 @@ pub enum Request {
     Remote(String),
     /// A component by its full reference.
     Component(String),
+    /// A file in the artifacts of a job of the parent pipeline.
+    Artifact {
+        /// The job.
+        job: String,
+        /// Path in its archive.
+        path: String,
+    },
     /// Every path of a repository, sorted.
     Paths(Origin),
     /// The changed paths; against a ref where one is named.

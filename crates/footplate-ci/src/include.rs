@@ -165,13 +165,15 @@ impl<'c> Includer<'c> {
                 item,
                 "Job must be provided when including configs from artifacts",
             ),
-            _ => self.fail(
-                item,
-                format!(
-                    "Job `{}` not found in parent pipeline or does not have artifacts!",
-                    given(map, "job").map(text).unwrap_or_default()
-                ),
-            ),
+            _ => {
+                let job = given(map, "job").map(text).unwrap_or_default();
+                let job = self.expanded(&job);
+                let request = Request::Artifact {
+                    job,
+                    path: location.clone(),
+                };
+                self.one(item, request, &location, inputs, origin)
+            }
         }
     }
 

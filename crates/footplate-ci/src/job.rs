@@ -231,6 +231,11 @@ fn kind_of(map: &Map) -> Option<JobKind> {
 }
 
 fn keys(check: &mut Check, at: &str, node: &Node, map: &Map, kind: JobKind) {
+    if let Some(script) = given(map, "script")
+        && script.as_seq().is_some_and(<[Node]>::is_empty)
+    {
+        check.error(script.span, format!("{at} script can't be blank"));
+    }
     let together: Vec<&str> = ["script", "run", "trigger"]
         .into_iter()
         .filter(|key| given(map, key).is_some())
@@ -394,6 +399,9 @@ fn graph(check: &mut Check, at: &str, map: &Map, job: &mut Job) {
     let (Some(dependencies), Some(needs)) = (&job.dependencies, &job.needs) else {
         return;
     };
+    if needs.jobs.is_empty() && needs.cross.is_empty() {
+        return;
+    }
     let missing: Vec<&str> = dependencies
         .iter()
         .map(String::as_str)

@@ -1,5 +1,6 @@
 //! Pages for people: askama templates and embedded assets.
 
+mod assets;
 mod pages;
 pub mod trace;
 

@@ -7,7 +7,7 @@ use footplate_ci::{
     yaml::{Limits, Map},
 };
 use footplate_git::Sha;
-use footplate_model::{PipelineSource, Project, policy::Ability};
+use footplate_model::{PipelineId, PipelineSource, Project, policy::Ability};
 use footplate_store::Tx;
 
 use crate::{
@@ -17,6 +17,8 @@ use crate::{
 
 /// A file of a configuration may be so large, in bytes.
 const FILE_LIMIT: u64 = 2 << 20;
+/// A generated configuration may be so large, in bytes (`pipeline-processing.md §12.2`).
+const ARTIFACT_LIMIT: u64 = 5 << 20;
 /// Rounds of questions; each nested include needs one.
 const ROUNDS: usize = 200;
 
@@ -44,6 +46,8 @@ pub(crate) struct Files {
     pub(crate) tag: bool,
     /// Where the pipeline comes from.
     pub(crate) source: PipelineSource,
+    /// The parent of a child pipeline.
+    pub(crate) parent: Option<PipelineId>,
     /// Whose permissions count in other projects.
     pub(crate) actor: Actor,
 }
@@ -114,11 +118,62 @@ impl App {
             Request::Component(name) => Ok(Answer::Problem(format!(
                 "Component '{name}' - content not found: components are not built yet in Footplate"
             ))),
+            Request::Artifact { job, path } => self.artifact(job, path, files).await,
             Request::Paths(origin) => match self.place(origin, files).await? {
                 Ok((repository, sha)) => Ok(Answer::Paths(repository.list_paths(&sha).await?)),
                 Err(message) => Ok(Answer::Problem(message)),
             },
             Request::Changes(against) => self.changes(against.as_deref(), files).await,
+        }
+    }
+
+    /// A file in the artifacts of a job of the parent pipeline, for generated child pipelines.
+    async fn artifact(&self, job: &str, path: &str, files: &Files) -> Result<Answer> {
+        let problem = || {
+            Answer::Problem(format!(
+                "Job `{job}` not found in parent pipeline or does not have artifacts!"
+            ))
+        };
+        let Some(parent) = files.parent else {
+            return Ok(problem());
+        };
+        let name = job.to_owned();
+        let found = self
+            .db()
+            .read(async move |tx: &mut Tx<'_>| {
+                let jobs = footplate_store::jobs::list_of_pipeline(tx, parent).await?;
+                let found = jobs
+                    .into_iter()
+                    .find(|job| job.name == name && !job.retried);
+                Ok::<_, Error>(match found {
+                    Some(job) => footplate_store::artifacts::find(tx, job.id, "archive").await?,
+                    None => None,
+                })
+            })
+            .await?;
+        let Some(artifact) = found else {
+            return Ok(problem());
+        };
+        let download = self.open_artifact(artifact).await?;
+        match self.archive_file(&download, path).await {
+            Ok(file) if file.size <= ARTIFACT_LIMIT => {
+                use futures_util::TryStreamExt;
+                let bytes = file
+                    .bytes
+                    .try_fold(Vec::new(), async |mut all, chunk| {
+                        all.extend_from_slice(&chunk);
+                        Ok(all)
+                    })
+                    .await
+                    .map_err(Error::internal)?;
+                Ok(Answer::Text(String::from_utf8_lossy(&bytes).into_owned()))
+            }
+            Ok(_) => Ok(Answer::Problem(format!(
+                "Artifacts archive for job `{job}` is too large: max 5 MB"
+            ))),
+            Err(_) => Ok(Answer::Problem(format!(
+                "File `{path}` is not in the artifacts of job `{job}`"
+            ))),
         }
     }
 

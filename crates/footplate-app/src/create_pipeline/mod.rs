@@ -159,6 +159,10 @@ impl App {
             before_sha: request.before_sha.clone(),
             tag: request.git_ref.is_tag(),
             source: request.source,
+            parent: request
+                .upstream
+                .as_ref()
+                .map(|upstream| upstream.pipeline.id),
             actor: crate::Actor::User(crate::UserActor {
                 user: request.user.clone(),
                 scopes: None,

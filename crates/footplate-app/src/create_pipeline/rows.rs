@@ -312,9 +312,7 @@ fn job_row(
         exit_code: None,
         failure_reason: None,
         coverage: None,
-        coverage_regex: keyword("coverage")
-            .as_str()
-            .map(|regex| regex.trim_matches('/').to_owned()),
+        coverage_regex: keyword("coverage_regex").as_str().map(str::to_owned),
         created_at: now,
         updated_at: now,
         queued_at: None,

@@ -37,5 +37,8 @@ mod tests {
         assert_eq!(extract(trace, r"Coverage: \d+(?:\.\d+)?%"), Some(98.29));
         assert_eq!(extract(trace, r"nothing"), None);
         assert_eq!(extract(trace, r"("), None);
+        let indented = "  Lines:   48.46% (510/650)\n  Lines:   78.46% (510/650)\nsection_end:1:step_script\r\x1b[0K";
+        let pattern = r"^\s*Lines:\s*(\d+.\d+)\%";
+        assert_eq!(extract(indented, pattern), Some(78.46));
     }
 }

@@ -45,11 +45,19 @@ pub fn environment_slug(name: &str) -> String {
         return slug;
     }
     slug.truncate(17);
-    let suffix: String = Sha256::digest(name.as_bytes())
+    // The last six digits of the digest in base 36.
+    let modulus = 36u64.pow(6);
+    let mut rest = Sha256::digest(name.as_bytes())
         .iter()
-        .take(3)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+        .fold(0, |number, byte| {
+            (number * 256 + u64::from(*byte)) % modulus
+        });
+    let mut suffix = String::new();
+    for _ in 0..6 {
+        let digit = u32::try_from(rest % 36).unwrap_or(0);
+        suffix.insert(0, char::from_digit(digit, 36).unwrap_or('0'));
+        rest /= 36;
+    }
     format!("{}-{suffix}", slug.trim_end_matches('-'))
 }
 
@@ -97,6 +105,7 @@ mod tests {
             changed.starts_with("review-my-branch-") && changed.len() <= 24,
             "{changed}"
         );
+        assert_eq!(environment_slug("Stage Domain"), "stage-domain-ip33nk");
         assert_eq!(environment_tier("Production EU"), "production");
         assert_eq!(environment_tier("review/x"), "development");
     }

@@ -46,6 +46,9 @@ impl World<'_> {
             Request::Remote(url) => Answer::Problem(format!(
                 "Remote file `{url}` could not be fetched because of a socket error!"
             )),
+            Request::Artifact { job, .. } => Answer::Problem(format!(
+                "Job `{job}` not found in parent pipeline or does not have artifacts!"
+            )),
             Request::Component(name) => {
                 Answer::Problem(format!("Component '{name}' - content not found"))
             }

@@ -197,6 +197,44 @@ fn without_timestamp(line: &str) -> &str {
     if shaped { &line[32..] } else { line }
 }
 
+/// The parts as one piece of HTML: sections fold, every text in it is escaped already.
+pub fn to_html(parts: &[Part]) -> String {
+    use std::fmt::Write as _;
+    let mut html = String::new();
+    let mut open = 0;
+    for part in parts {
+        // Writing to a string cannot fail.
+        let _ = match part {
+            Part::Line { number, html: line } => {
+                writeln!(html, "<span class=\"line-number\">{number}</span>{line}")
+            }
+            Part::Open {
+                header,
+                number,
+                collapsed,
+                ..
+            } => {
+                open += 1;
+                let state = if *collapsed { "" } else { " open" };
+                writeln!(
+                    html,
+                    "<details{state}><summary><span class=\"line-number\">{number}</span>{header}</summary>"
+                )
+            }
+            Part::Close { seconds } if open > 0 => {
+                open -= 1;
+                match seconds {
+                    Some(seconds) => writeln!(html, "<small>{seconds} s</small></details>"),
+                    None => writeln!(html, "</details>"),
+                }
+            }
+            Part::Close { .. } => Ok(()),
+        };
+    }
+    html.push_str(&"</details>".repeat(open));
+    html
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
