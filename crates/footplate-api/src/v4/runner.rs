@@ -5,7 +5,6 @@ use axum::{
     extract::{Path, Request, State},
     response::Response,
 };
-use bytes::Bytes;
 use footplate_app::{
     App, Credential, Error,
     runner::{
@@ -14,7 +13,6 @@ use footplate_app::{
     },
 };
 use footplate_model::{JobId, RunnerAccessLevel, Status};
-use futures_util::StreamExt;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::{Map, Value as Json, json};
@@ -331,12 +329,11 @@ pub async fn upload(State(app): State<App>, Path(id): Path<String>, request: Req
         match field.name() {
             Some("file") => {
                 upload.filename = field.file_name().unwrap_or("artifacts.zip").to_owned();
-                let body = field.map(|chunk| chunk.map(Bytes::from));
-                received = Some(app.receive_file(body).await?);
+                received = Some(app.receive_file(field).await?);
             }
             Some("artifact_type") => upload.artifact_type = Some(field.text().await.map_err(bad)?),
             Some("artifact_format") => {
-                upload.artifact_format = Some(field.text().await.map_err(bad)?)
+                upload.artifact_format = Some(field.text().await.map_err(bad)?);
             }
             Some("expire_in") => upload.expire_in = Some(field.text().await.map_err(bad)?),
             Some(_) | None => {}

@@ -11,7 +11,7 @@ use footplate_ci::{
 };
 use serde_json::{Value as Json, json};
 
-use crate::harness::folder;
+use crate::harness::{folder, to_json};
 
 fn from_json(value: &Json) -> Node {
     let value = match value {

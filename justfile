@@ -1,0 +1,7 @@
+# Everything that CI runs.
+test:
+    scripts/test
+
+# The demo.
+demo:
+    cargo run --release -- serve --demo
