@@ -321,6 +321,18 @@ async fn below_project(State(app): State<App>, request: Request) -> Response {
         request.uri().path().to_owned(),
         request.uri().query().unwrap_or_default().to_owned(),
     );
+    if path
+        .trim_start_matches(app.settings().server.root_path())
+        .starts_with("/api/")
+    {
+        let headers = [("content-type", "application/json")];
+        return (
+            http::StatusCode::NOT_FOUND,
+            headers,
+            r#"{"error":"404 Not Found"}"#,
+        )
+            .into_response();
+    }
     if request.method() != http::Method::GET && request.method() != http::Method::HEAD {
         return http::StatusCode::METHOD_NOT_ALLOWED.into_response();
     }

@@ -3,5 +3,6 @@
 mod git;
 mod jobs;
 mod kill;
+mod pages;
 mod pipeline_states;
 mod runner_protocol;
