@@ -151,7 +151,7 @@ fn retry(written: Option<&Json>) -> RetryPolicy {
             .into_iter()
             .flatten()
     };
-    RetryPolicy {
+    let mut policy = RetryPolicy {
         max: written.map_or(0, |written| {
             written["max"].as_i64().or(written.as_i64()).unwrap_or(0)
         }),
@@ -160,5 +160,10 @@ fn retry(written: Option<&Json>) -> RetryPolicy {
             .map(str::to_owned)
             .collect(),
         exit_codes: list("exit_codes").filter_map(Json::as_i64).collect(),
+    };
+    // Without conditions of its own a retry follows every failure (`pipeline-processing.md §9.1`).
+    if policy.max > 0 && policy.when.is_empty() && policy.exit_codes.is_empty() {
+        policy.when.push("always".to_owned());
     }
+    policy
 }

@@ -177,3 +177,22 @@ async fn dead_tokens_are_forbidden() {
         .await
         .expect(200);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_job_is_tried_again_by_itself() {
+    let server = TestServer::start().await;
+    let config = "a: {script: [x], retry: 1}\nb: {script: [x], retry: {max: 2, when: runner_system_failure}}\n";
+    let project = server.project("p", &[(".gitlab-ci.yml", config)]).await;
+    server.settle().await;
+    let mut runner = server.runner(&[]).await;
+    for expected in ["a", "b", "a"] {
+        assert_eq!(runner.take().await.as_deref(), Some(expected));
+        runner.finish(expected, Outcome::Exit(1)).await.expect(200);
+    }
+    assert_eq!(
+        runner.take().await,
+        None,
+        "one more attempt of a, none of b"
+    );
+    assert_eq!(server.pipeline(project).await["status"], "failed");
+}
