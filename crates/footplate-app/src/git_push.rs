@@ -319,6 +319,17 @@ impl App {
         intent: Option<PushIntentId>,
     ) -> Result<Vec<String>> {
         let project = self.adopt_default_branch(project).await?;
+        let default = project.default_branch.as_deref();
+        let on_default = |update: &RefUpdate| {
+            let named = update.git_ref();
+            named.is_some_and(|named| !named.is_tag() && Some(named.short()) == default)
+        };
+        if moved.iter().any(on_default)
+            && let Err(error) = self.read_agent_configurations(&project).await
+        {
+            // The push stands, and its pipeline shall come.
+            tracing::error!(%error, project = %project.id, "agents' configurations were not read");
+        }
         let variables: Vec<GivenVariable> = options
             .iter()
             .filter_map(|option| option.strip_prefix("ci.variable="))

@@ -6,6 +6,7 @@
 
 mod access;
 mod actor;
+mod agents;
 mod app;
 mod authenticate;
 mod background;
@@ -36,6 +37,7 @@ pub use access::{
     ref_protected,
 };
 pub use actor::{Actor, JobActor, UserActor};
+pub use agents::{AgentView, AllowedAgents};
 pub use app::{App, Parts, Settings};
 pub use authenticate::Credential;
 pub use ci_variables::NewVariable;

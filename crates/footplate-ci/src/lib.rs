@@ -28,7 +28,7 @@ pub mod variables;
 pub mod yaml;
 
 pub use ask::{Answer, Answers, Origin, Request};
-pub use check::Check;
+pub use check::{Check, json};
 pub use compiler::{Compiled, Compiler, Source, Step};
 pub use config::Config;
 pub use diagnostic::Diagnostic;

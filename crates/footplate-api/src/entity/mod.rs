@@ -1,5 +1,6 @@
 //! What clients read: the only place of JSON shapes (`rest-api.md §4.9`, `§15`).
 
+pub mod agent;
 pub mod assignment;
 pub mod commit;
 pub mod job;

@@ -1,5 +1,6 @@
 //! GitLab's REST API, version 4: the router is the table of contents.
 
+mod agents;
 mod job;
 mod jobs;
 mod misc;
@@ -28,6 +29,7 @@ pub fn routes() -> Router<App> {
         .merge(project_routes())
         .merge(repository_routes())
         .merge(user_routes())
+        .merge(agent_routes())
         .route("/version", get(misc::version))
         .route("/metadata", get(misc::metadata))
 }
@@ -35,6 +37,7 @@ pub fn routes() -> Router<App> {
 fn job_routes() -> Router<App> {
     Router::new()
         .route("/job", get(job::show))
+        .route("/job/allowed_agents", get(job::allowed_agents))
         .route("/projects/{id}/jobs", get(jobs::list))
         .route("/projects/{id}/jobs/{job_id}", get(jobs::show))
         .route("/projects/{id}/jobs/{job_id}/trace", get(jobs::trace))
@@ -57,6 +60,26 @@ fn job_routes() -> Router<App> {
         .route(
             "/projects/{id}/jobs/artifacts/{*rest}",
             get(jobs::artifacts_by_ref),
+        )
+}
+
+fn agent_routes() -> Router<App> {
+    Router::new()
+        .route(
+            "/projects/{id}/cluster_agents",
+            get(agents::list).post(agents::create),
+        )
+        .route(
+            "/projects/{id}/cluster_agents/{agent_id}",
+            get(agents::show).delete(agents::remove),
+        )
+        .route(
+            "/projects/{id}/cluster_agents/{agent_id}/tokens",
+            get(agents::list_tokens).post(agents::create_token),
+        )
+        .route(
+            "/projects/{id}/cluster_agents/{agent_id}/tokens/{token_id}",
+            get(agents::show_token).delete(agents::revoke_token),
         )
 }
 

@@ -1,5 +1,6 @@
 //! Whole servers, asked over HTTP, git and the runner protocol, on both engines.
 
+mod agents;
 mod git;
 mod jobs;
 mod kill;
