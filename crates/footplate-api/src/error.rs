@@ -109,6 +109,11 @@ pub fn answer(status: StatusCode, body: &Json) -> Response {
     raw(status, "application/json", body.to_string())
 }
 
+/// A body that is JSON already, with a status.
+pub fn json(status: StatusCode, text: String) -> Response {
+    raw(status, "application/json", text)
+}
+
 /// A body of any kind.
 pub fn raw(
     status: StatusCode,

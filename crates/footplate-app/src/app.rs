@@ -9,10 +9,11 @@ use std::{
 
 use footplate_blob::{BlobStore, Secrets, Traces};
 use footplate_git::{Repositories, Repository};
-use footplate_model::{Clock, JobId, ProjectId, RunnerId, Timestamp};
+use footplate_model::{Clock, JobId, PipelineId, ProjectId, RunnerId, Timestamp};
 use footplate_store::{Db, Keys, Subscription, Topic};
 
 use sha2::{Digest, Sha256};
+use tokio::sync::Notify;
 
 use crate::{job_view::CommitCache, secrets::random_hex, variables::facts::ServerFacts};
 
@@ -58,6 +59,10 @@ struct Inner {
     settings: Settings,
     watched: Mutex<HashMap<JobId, Timestamp>>,
     commits: CommitCache,
+    /// Jobs that requests of this process are claiming now, with their pipelines.
+    claiming: Mutex<HashMap<JobId, PipelineId>>,
+    /// Told when one of them is through.
+    claimed: Notify,
     /// What is masked in traces that grow now.
     secrets: Mutex<HashMap<JobId, Arc<Secrets>>>,
     /// Keeps the count of wake-ups of the queue going while nobody waits.
@@ -92,6 +97,8 @@ impl App {
                 settings,
                 watched: Mutex::default(),
                 commits: CommitCache::default(),
+                claiming: Mutex::default(),
+                claimed: Notify::new(),
                 secrets: Mutex::default(),
                 _queue: queue,
                 boot: random_hex(32),
@@ -202,6 +209,17 @@ impl App {
             .secrets
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    pub(crate) fn claiming(&self) -> std::sync::MutexGuard<'_, HashMap<JobId, PipelineId>> {
+        self.inner
+            .claiming
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    pub(crate) fn claimed(&self) -> &Notify {
+        &self.inner.claimed
     }
 
     fn watched(&self) -> std::sync::MutexGuard<'_, HashMap<JobId, Timestamp>> {

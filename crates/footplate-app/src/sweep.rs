@@ -47,11 +47,14 @@ impl App {
                 tracing::error!(%error, intent = %intent.id, "a push could not be taken up");
             }
         }
-        self.nudge(now).await
+        Ok(())
     }
 
-    /// Sweeps at every tick until it is told to stop.
+    /// Looks at everything that was alive when the server started, then sweeps at every tick until it is told to stop.
     pub async fn sweep_regularly(&self, stop: CancellationToken) {
+        if let Err(error) = self.nudge(self.now()).await {
+            tracing::error!(%error, "pipelines could not be taken up");
+        }
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,

@@ -109,6 +109,8 @@ impl Running {
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(place.data())
             .env("FOOTPLATE_RUNNERS__HOLD_SECONDS", hold.to_string())
+            // The measure of appends writes more than jobs may by default.
+            .env("FOOTPLATE_LIMITS__TRACE_BYTES", "1000000000000")
             .env("RUST_LOG", "error");
         if !place.data().exists() {
             command

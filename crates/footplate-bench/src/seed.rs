@@ -199,7 +199,12 @@ fn statements(options: &Options, place: &Place) -> Result<Vec<String>> {
             ("push_intent_key", "NULL"),
         ];
         let moved = format!("id + n * {JOBS}");
-        let mut job = vec![("id", moved.as_str()), ("pipeline_id", "1 + n")];
+        let definition = format!("definition_id + n * {JOBS}");
+        let mut job = vec![
+            ("id", moved.as_str()),
+            ("pipeline_id", "1 + n"),
+            ("definition_id", definition.as_str()),
+        ];
         let stage_id = "id + n * 2";
         let mut stage = vec![("id", stage_id), ("pipeline_id", "1 + n")];
         if finished {
@@ -227,6 +232,14 @@ fn statements(options: &Options, place: &Place) -> Result<Vec<String>> {
             &[("pipeline_id", "1 + n")],
         )?);
         list.push(multiply(place, "stages", range, "pipeline_id", &stage)?);
+        let definitions = [("id", moved.as_str()), ("pipeline_id", "1 + n")];
+        list.push(multiply(
+            place,
+            "job_definitions",
+            range,
+            "pipeline_id",
+            &definitions,
+        )?);
         list.push(multiply(place, "jobs", range, "pipeline_id", &job)?);
         if !finished {
             let moved = format!("job_id + n * {JOBS}");
@@ -235,6 +248,11 @@ fn statements(options: &Options, place: &Place) -> Result<Vec<String>> {
         }
     }
     list.push("DELETE FROM job_counts".to_owned());
+    list.push("DELETE FROM job_sums".to_owned());
+    list.push(
+        "INSERT INTO job_sums (project_id, bucket, jobs) SELECT 1, id / 65536, COUNT(*) FROM jobs WHERE kind = 'build' GROUP BY id / 65536"
+            .to_owned(),
+    );
     list.push(
         "INSERT INTO job_counts (project_id, bucket, jobs) SELECT 1, id / 1024, COUNT(*) FROM jobs WHERE kind = 'build' GROUP BY id / 1024"
             .to_owned(),
@@ -244,7 +262,7 @@ fn statements(options: &Options, place: &Place) -> Result<Vec<String>> {
         pipelines + 1
     ));
     if place.postgres.is_some() {
-        for table in ["pipelines", "stages", "jobs"] {
+        for table in ["pipelines", "stages", "jobs", "job_definitions"] {
             list.push(format!(
                 "SELECT setval(pg_get_serial_sequence('{table}', 'id'), (SELECT MAX(id) FROM {table}))"
             ));

@@ -50,7 +50,7 @@ impl Db {
     /// # Errors
     /// The file cannot be opened or written, or its schema is newer than this program.
     pub async fn open_sqlite(path: &Path) -> Result<Self> {
-        Self::open_sqlite_with(path, SqliteReads::OwnThreads).await
+        Self::open_sqlite_with(path, SqliteReads::CallersThread).await
     }
 
     /// As [`Db::open_sqlite`], with a choice of where reads run: for measurements.

@@ -6,7 +6,7 @@ use footplate_model::{Job, JobKind, PipelineId, ProjectId, RunnerId, Status};
 
 use crate::{
     Error, Result, Tx,
-    jobs::{BUCKET, job_columns, read},
+    jobs::{BUCKET, BUCKETS, job_columns, read},
     sql,
 };
 
@@ -61,17 +61,37 @@ async fn find_bucket(
     project: ProjectId,
     offset: i64,
 ) -> Result<Option<(i64, i64)>> {
-    tx.query(sql!(
-        "SELECT bucket, CAST(total - jobs AS BIGINT) FROM (SELECT bucket, jobs, SUM(jobs) OVER (ORDER BY bucket DESC) AS total FROM job_counts \
-         WHERE project_id = $1) AS counted WHERE total > $2 ORDER BY bucket DESC LIMIT 1"
-    ))
-    .bind(project)
-    .bind(offset)
-    .optional(|row| {
-        let bucket: i64 = row.get(0)?;
-        Ok(((bucket + 1) * BUCKET, offset - row.get::<i64>(1)?))
-    })
-    .await
+    let sums: Vec<(i64, i64)> = tx
+        .query(sql!(
+            "SELECT bucket, jobs FROM job_sums WHERE project_id = $1 ORDER BY bucket DESC"
+        ))
+        .bind(project)
+        .all(|row| Ok((row.get(0)?, row.get(1)?)))
+        .await?;
+    let Some((sum, offset)) = descend(&sums, offset) else {
+        return Ok(None);
+    };
+    let counts: Vec<(i64, i64)> = tx
+        .query(sql!(
+            "SELECT bucket, jobs FROM job_counts WHERE project_id = $1 AND bucket >= $2 AND bucket < $3 ORDER BY bucket DESC"
+        ))
+        .bind(project)
+        .bind(sum * BUCKETS)
+        .bind((sum + 1) * BUCKETS)
+        .all(|row| Ok((row.get(0)?, row.get(1)?)))
+        .await?;
+    Ok(descend(&counts, offset).map(|(bucket, offset)| ((bucket + 1) * BUCKET, offset)))
+}
+
+/// The bucket in which an offset ends, and what is left of it there.
+fn descend(counts: &[(i64, i64)], mut offset: i64) -> Option<(i64, i64)> {
+    for (bucket, jobs) in counts {
+        if offset < *jobs {
+            return Some((*bucket, offset));
+        }
+        offset -= jobs;
+    }
+    None
 }
 
 /// Statuses of a JSON list; words that are none find nothing.

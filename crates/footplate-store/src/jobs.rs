@@ -118,6 +118,8 @@ pub async fn list_definitions(tx: &mut Tx<'_>, pipeline: PipelineId) -> Result<V
 
 /// Jobs whose ids differ only in the last 10 bits are counted together (`job_counts`).
 pub(crate) const BUCKET: i64 = 1024;
+/// So many buckets are summed up once more (`job_sums`).
+pub(crate) const BUCKETS: i64 = 64;
 
 /// Inserts a job as it is but for its id.
 pub async fn insert(tx: &mut Tx<'_>, new: &Job) -> Result<JobId> {
@@ -131,6 +133,14 @@ pub async fn insert(tx: &mut Tx<'_>, new: &Job) -> Result<JobId> {
         .bind(id.0 / BUCKET)
         .execute()
         .await?;
+        tx.query(sql!(
+            "INSERT INTO job_sums (project_id, bucket, jobs) VALUES ($1, $2, 1) \
+             ON CONFLICT (project_id, bucket) DO UPDATE SET jobs = job_sums.jobs + 1"
+        ))
+        .bind(new.project_id)
+        .bind(id.0 / (BUCKET * BUCKETS))
+        .execute()
+        .await?;
     }
     Ok(id)
 }
@@ -141,6 +151,14 @@ pub(crate) async fn discount(tx: &mut Tx<'_>, pipeline: PipelineId) -> Result<()
         "UPDATE job_counts SET jobs = jobs - (SELECT COUNT(*) FROM jobs j WHERE j.pipeline_id = $1 AND j.kind = 'build' AND j.id / 1024 = job_counts.bucket) \
          WHERE project_id = (SELECT project_id FROM pipelines WHERE id = $1) \
          AND bucket IN (SELECT j.id / 1024 FROM jobs j WHERE j.pipeline_id = $1 AND j.kind = 'build')"
+    ))
+    .bind(pipeline)
+    .execute()
+    .await?;
+    tx.query(sql!(
+        "UPDATE job_sums SET jobs = jobs - (SELECT COUNT(*) FROM jobs j WHERE j.pipeline_id = $1 AND j.kind = 'build' AND j.id / 65536 = job_sums.bucket) \
+         WHERE project_id = (SELECT project_id FROM pipelines WHERE id = $1) \
+         AND bucket IN (SELECT j.id / 65536 FROM jobs j WHERE j.pipeline_id = $1 AND j.kind = 'build')"
     ))
     .bind(pipeline)
     .execute()

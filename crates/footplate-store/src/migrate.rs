@@ -8,7 +8,11 @@ use crate::{
 };
 
 /// The steps, oldest first; the schema's number is how many were taken.
-const STEPS: &[&str] = &[include_str!("migrations/0001_first_light.sql")];
+const STEPS: &[&str] = &[
+    include_str!("migrations/0001_first_light.sql"),
+    include_str!("migrations/0002_queue_by_age.sql"),
+    include_str!("migrations/0003_job_sums.sql"),
+];
 
 /// What PostgreSQL needs so that the portable statements run there.
 const POSTGRES_PRELUDE: &str = "CREATE OR REPLACE FUNCTION json_each(list TEXT) RETURNS TABLE (value TEXT) LANGUAGE SQL IMMUTABLE \

@@ -53,71 +53,152 @@ pub async fn delete(tx: &mut Tx<'_>, job: JobId) -> Result<bool> {
         == 1)
 }
 
-/// The tag sets that are waiting.
+/// The tag sets that are waiting. Steps from one to the next in the index, however many jobs wait.
 pub async fn list_tag_sets(tx: &mut Tx<'_>) -> Result<Vec<String>> {
-    tx.query(sql!("SELECT DISTINCT tags_key FROM job_queue"))
-        .all(|row| row.get(0))
-        .await
-}
-
-/// Candidates for an instance runner, fair between projects (`runner-protocol.md §3.2`); `tag_sets` is a JSON list.
-pub async fn list_for_instance(
-    tx: &mut Tx<'_>,
-    tag_sets: &str,
-    protected_only: bool,
-    limit: i64,
-) -> Result<Vec<(JobId, PipelineId)>> {
     tx.query(sql!(
-        "SELECT q.job_id, q.pipeline_id FROM job_queue q LEFT JOIN (SELECT project_id, COUNT(*) AS running FROM running_jobs WHERE instance_runner = TRUE \
-         GROUP BY project_id) r ON r.project_id = q.project_id WHERE q.instance_runners = TRUE AND q.tags_key IN (SELECT value FROM json_each($1)) \
-         AND ($2 = FALSE OR q.protected = TRUE) ORDER BY COALESCE(r.running, 0), q.job_id LIMIT $3"
+        "WITH RECURSIVE sets (tags_key) AS (SELECT MIN(tags_key) FROM job_queue UNION ALL \
+         SELECT (SELECT MIN(q.tags_key) FROM job_queue q WHERE q.tags_key > sets.tags_key) FROM sets WHERE sets.tags_key IS NOT NULL) \
+         SELECT tags_key FROM sets WHERE tags_key IS NOT NULL"
     ))
-    .bind(tag_sets)
-    .bind(protected_only)
-    .bind(limit)
-    .all(|row| Ok((row.get(0)?, row.get(1)?)))
+    .all(|row| row.get(0))
     .await
 }
 
-/// Candidates for a group runner: projects inside the group and below.
+/// What a runner may take.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// Tag sets that it has all tags of, as a JSON list.
+    pub tag_sets: String,
+    /// Only jobs on protected refs.
+    pub protected_only: bool,
+    /// Candidates that are looked at.
+    pub limit: i64,
+}
+
+// Projects with waiting jobs: steps from one to the next in the index.
+macro_rules! waiting {
+    () => {
+        "waiting (id) AS (SELECT MIN(project_id) FROM job_queue UNION ALL \
+         SELECT (SELECT MIN(q.project_id) FROM job_queue q WHERE q.project_id > waiting.id) FROM waiting WHERE waiting.id IS NOT NULL) "
+    };
+}
+
+// The first job of a waiting project that fits an instance runner; `$1` tag sets, `$2` only protected.
+macro_rules! first_for_instance {
+    () => {
+        "(SELECT q.job_id FROM job_queue q WHERE q.project_id = w.id AND q.instance_runners = TRUE AND q.tags_key IN (SELECT value FROM json_each($1)) \
+         AND ($2 = FALSE OR q.protected = TRUE) ORDER BY q.job_id LIMIT 1)"
+    };
+}
+
+// … and that fits a group runner.
+macro_rules! first_for_group {
+    () => {
+        "(SELECT q.job_id FROM job_queue q WHERE q.project_id = w.id AND q.group_runners = TRUE AND q.tags_key IN (SELECT value FROM json_each($1)) \
+         AND ($2 = FALSE OR q.protected = TRUE) ORDER BY q.job_id LIMIT 1)"
+    };
+}
+
+/// Candidates for an instance runner, fair between projects (`runner-protocol.md §3.2`): those with the fewest jobs on instance
+/// runners first. A hundred count as many as a thousand.
+pub async fn list_for_instance(
+    tx: &mut Tx<'_>,
+    wanted: &Wanted,
+) -> Result<Vec<(JobId, PipelineId)>> {
+    let projects = tx
+        .query(sql!(concat!(
+            "WITH RECURSIVE ",
+            waiting!(),
+            "SELECT id FROM (SELECT w.id, (SELECT COUNT(*) FROM (SELECT 1 FROM running_jobs r WHERE r.project_id = w.id AND r.instance_runner = TRUE \
+             LIMIT 100) counted) AS running, ",
+            first_for_instance!(),
+            " AS first FROM waiting w WHERE w.id IS NOT NULL) listed WHERE first IS NOT NULL ORDER BY running, first LIMIT $3"
+        )))
+        .bind(&wanted.tag_sets)
+        .bind(wanted.protected_only)
+        .bind(wanted.limit)
+        .all(|row| row.get(0))
+        .await?;
+    of_projects(tx, &projects, wanted).await
+}
+
+/// Candidates for a group runner: projects inside the group and below, oldest first.
 pub async fn list_for_group(
     tx: &mut Tx<'_>,
     group: NamespaceId,
-    tag_sets: &str,
-    protected_only: bool,
-    limit: i64,
+    wanted: &Wanted,
 ) -> Result<Vec<(JobId, PipelineId)>> {
-    tx.query(sql!(
-        "WITH RECURSIVE inside (id) AS (SELECT id FROM namespaces WHERE id = $1 UNION ALL SELECT n.id FROM namespaces n JOIN inside i ON n.parent_id = i.id) \
-         SELECT q.job_id, q.pipeline_id FROM job_queue q JOIN projects p ON p.id = q.project_id WHERE p.namespace_id IN (SELECT id FROM inside) \
-         AND q.group_runners = TRUE AND q.tags_key IN (SELECT value FROM json_each($2)) AND ($3 = FALSE OR q.protected = TRUE) ORDER BY q.job_id LIMIT $4"
-    ))
-    .bind(group)
-    .bind(tag_sets)
-    .bind(protected_only)
-    .bind(limit)
-    .all(|row| Ok((row.get(0)?, row.get(1)?)))
-    .await
+    let projects = tx
+        .query(sql!(concat!(
+            "WITH RECURSIVE inside (id) AS (SELECT id FROM namespaces WHERE id = $4 UNION ALL \
+             SELECT n.id FROM namespaces n JOIN inside i ON n.parent_id = i.id), ",
+            waiting!(),
+            "SELECT id FROM (SELECT w.id, ",
+            first_for_group!(),
+            " AS first FROM waiting w JOIN projects p ON p.id = w.id WHERE p.namespace_id IN (SELECT id FROM inside)) listed \
+             WHERE first IS NOT NULL ORDER BY first LIMIT $3"
+        )))
+        .bind(&wanted.tag_sets)
+        .bind(wanted.protected_only)
+        .bind(wanted.limit)
+        .bind(group)
+        .all(|row| row.get(0))
+        .await?;
+    let mut list = of_projects(tx, &projects, wanted).await?;
+    list.sort_unstable();
+    Ok(list)
 }
 
-/// Candidates for a project runner.
+/// Candidates for a project runner, oldest first.
 pub async fn list_for_project_runner(
     tx: &mut Tx<'_>,
     runner: RunnerId,
-    tag_sets: &str,
-    protected_only: bool,
-    limit: i64,
+    wanted: &Wanted,
 ) -> Result<Vec<(JobId, PipelineId)>> {
-    tx.query(sql!(
-        "SELECT q.job_id, q.pipeline_id FROM job_queue q JOIN runner_projects a ON a.project_id = q.project_id WHERE a.runner_id = $1 \
-         AND q.tags_key IN (SELECT value FROM json_each($2)) AND ($3 = FALSE OR q.protected = TRUE) ORDER BY q.job_id LIMIT $4"
-    ))
-    .bind(runner)
-    .bind(tag_sets)
-    .bind(protected_only)
-    .bind(limit)
-    .all(|row| Ok((row.get(0)?, row.get(1)?)))
-    .await
+    let projects = tx
+        .query(sql!(concat!(
+            "SELECT id FROM (SELECT w.project_id AS id, ",
+            "(SELECT q.job_id FROM job_queue q WHERE q.project_id = w.project_id AND q.tags_key IN (SELECT value FROM json_each($1)) \
+             AND ($2 = FALSE OR q.protected = TRUE) ORDER BY q.job_id LIMIT 1)",
+            " AS first FROM runner_projects w WHERE w.runner_id = $4) listed WHERE first IS NOT NULL ORDER BY first LIMIT $3"
+        )))
+        .bind(&wanted.tag_sets)
+        .bind(wanted.protected_only)
+        .bind(wanted.limit)
+        .bind(runner)
+        .all(|row| row.get(0))
+        .await?;
+    let mut list = of_projects(tx, &projects, wanted).await?;
+    list.sort_unstable();
+    Ok(list)
+}
+
+/// The oldest fitting jobs of projects that have some, project by project, until there are enough.
+async fn of_projects(
+    tx: &mut Tx<'_>,
+    projects: &[ProjectId],
+    wanted: &Wanted,
+) -> Result<Vec<(JobId, PipelineId)>> {
+    let enough = usize::try_from(wanted.limit).unwrap_or(usize::MAX);
+    let mut list: Vec<(JobId, PipelineId)> = Vec::new();
+    for project in projects {
+        if list.len() >= enough {
+            break;
+        }
+        list.extend(
+            tx.query(sql!(
+                "SELECT job_id, pipeline_id FROM job_queue WHERE project_id = $1 AND tags_key IN (SELECT value FROM json_each($2)) \
+                 AND ($3 = FALSE OR protected = TRUE) ORDER BY job_id LIMIT $4"
+            ))
+            .bind(*project)
+            .bind(&wanted.tag_sets)
+            .bind(wanted.protected_only)
+            .bind(wanted.limit)
+            .all(|row| Ok((row.get(0)?, row.get(1)?)))
+            .await?,
+        );
+    }
+    Ok(list)
 }
 
 /// Jobs that have waited since before `before`.
@@ -264,10 +345,10 @@ pub async fn count_running_of_runner(tx: &mut Tx<'_>, runner: RunnerId) -> Resul
     .await
 }
 
-/// Jobs of a project that instance runners execute.
+/// Jobs of a project that instance runners execute; counts to six, since more are shown as `5+`.
 pub async fn count_running_on_instance(tx: &mut Tx<'_>, project: ProjectId) -> Result<i64> {
     tx.query(sql!(
-        "SELECT COUNT(*) FROM running_jobs WHERE project_id = $1 AND instance_runner = TRUE"
+        "SELECT COUNT(*) FROM (SELECT 1 FROM running_jobs WHERE project_id = $1 AND instance_runner = TRUE LIMIT 6) counted"
     ))
     .bind(project)
     .one("count", |row| row.get(0))
@@ -279,6 +360,15 @@ pub async fn count(tx: &mut Tx<'_>) -> Result<i64> {
     tx.query(sql!("SELECT COUNT(*) FROM job_queue"))
         .one("count", |row| row.get(0))
         .await
+}
+
+/// How many jobs wait for a runner; counts to a thousand.
+pub async fn count_to_thousand(tx: &mut Tx<'_>) -> Result<i64> {
+    tx.query(sql!(
+        "SELECT COUNT(*) FROM (SELECT 1 FROM job_queue LIMIT 1000) counted"
+    ))
+    .one("count", |row| row.get(0))
+    .await
 }
 
 /// How many jobs execute.

@@ -177,8 +177,8 @@ fn connect(path: &Path, read_only: bool) -> Result<Connection> {
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.execute_batch(
-        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-4096; \
-         PRAGMA mmap_size=268435456; PRAGMA journal_size_limit=67108864;",
+        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-2048; \
+         PRAGMA journal_size_limit=67108864;",
     )?;
     if read_only {
         connection.execute_batch("PRAGMA query_only=ON;")?;

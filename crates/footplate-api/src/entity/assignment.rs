@@ -50,7 +50,7 @@ pub fn assignment(of: &Assignment) -> Json {
             "root_namespace_id": root_namespace, "organization_id": 1, "user_id": job.user_id.map_or(zero, |id| id.0),
             "scoped_user_id": null,
             "time_in_queue_seconds": job.queued_at.zip(job.started_at).map_or(0.0, |(queued, started)| started.seconds_since(queued).round()),
-            "project_jobs_running_on_instance_runners_count": of.instance_jobs.map_or_else(|| "+Inf".to_owned(), |count| count.to_string()),
+            "project_jobs_running_on_instance_runners_count": of.instance_jobs.map_or_else(|| "+Inf".to_owned(), |count| if count > 5 { "5+".to_owned() } else { count.to_string() }),
             "queue_size": of.queue_size, "queue_depth": 1,
         },
         "git_info": {

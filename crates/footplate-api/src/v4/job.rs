@@ -6,7 +6,7 @@ use http::StatusCode;
 use crate::{
     call::Call,
     entity,
-    error::{Answer, answer},
+    error::{Answer, answer, json},
 };
 
 /// The job of the token.
@@ -14,7 +14,7 @@ pub async fn show(call: Call) -> Answer {
     match call.user_or_job().await? {
         Actor::Job(job) => {
             let view = call.app.own_job(job.job_id).await?;
-            Ok(answer(StatusCode::OK, &entity::job::job(&call.app, &view)))
+            Ok(json(StatusCode::OK, entity::job::job(&call.app, &view)))
         }
         Actor::User(_) | Actor::Anonymous => Err(Error::NotFound("404 Job Not Found").into()),
     }

@@ -11,20 +11,16 @@ use serde_json::Value as Json;
 use crate::{
     call::Call,
     entity,
-    error::{Answer, Failure, answer, no_content},
+    error::{Answer, Failure, answer, json, no_content},
     page::{Page, cursor, keyset_link},
 };
 
 fn shown(call: &Call, status: StatusCode, view: &JobView) -> Answer {
-    Ok(answer(status, &entity::job::job(&call.app, view)))
+    Ok(json(status, entity::job::job(&call.app, view)))
 }
 
 fn all(call: &Call, views: &[JobView]) -> Response {
-    let list: Vec<Json> = views
-        .iter()
-        .map(|view| entity::job::job(&call.app, view))
-        .collect();
-    answer(StatusCode::OK, &Json::Array(list))
+    json(StatusCode::OK, entity::job::list(&call.app, views))
 }
 
 /// `scope`: one status, a list, or, where `indexed`, an object with numbers as keys.

@@ -9,7 +9,7 @@ use footplate_model::{
 use footplate_pipeline::Event;
 use footplate_store::{
     Topic, Tx, jobs, projects,
-    queue::{self, Running},
+    queue::{self, Running, Wanted},
     runners, users,
 };
 use serde_json::{Map, Value as Json};
@@ -193,23 +193,93 @@ impl App {
             .db()
             .read(async move |tx: &mut Tx<'_>| candidates(tx, &asker).await)
             .await?;
-        for (job, pipeline) in candidates {
-            if let Some(claimed) = self.claim(runner, manager, info, job, pipeline).await? {
-                match self.assignment(runner, claimed).await {
-                    Ok(assignment) => return Ok(Some(assignment)),
-                    Err(error) => {
-                        tracing::error!(%error, %job, "the payload of a job could not be built");
-                        let event = Event::Drop {
-                            job: key(job),
-                            reason: FailureReason::DataIntegrityFailure,
-                            exit_code: None,
-                        };
-                        self.move_pipeline(pipeline, event).await?;
-                    }
-                }
+        let mut busy = Vec::new();
+        for (job, pipeline) in self.free_first(candidates) {
+            let Some(_reserved) = self.reserve(job, pipeline) else {
+                busy.push((job, pipeline));
+                continue;
+            };
+            if let Some(taken) = self.try_one(runner, manager, info, job, pipeline).await? {
+                return Ok(Some(taken));
+            }
+        }
+        for (job, pipeline) in busy {
+            if self.left_over(job).await?
+                && let Some(taken) = self.try_one(runner, manager, info, job, pipeline).await?
+            {
+                return Ok(Some(taken));
             }
         }
         Ok(None)
+    }
+
+    /// Claims a job and builds what its runner is told; a job whose payload cannot be built fails.
+    async fn try_one(
+        &self,
+        runner: &Runner,
+        manager: RunnerManagerId,
+        info: &RunnerInfo,
+        job: JobId,
+        pipeline: PipelineId,
+    ) -> Result<Option<Assignment>> {
+        let Some(claimed) = self.claim(runner, manager, info, job, pipeline).await? else {
+            return Ok(None);
+        };
+        match self.assignment(runner, claimed).await {
+            Ok(assignment) => Ok(Some(assignment)),
+            Err(error) => {
+                tracing::error!(%error, %job, "the payload of a job could not be built");
+                let event = Event::Drop {
+                    job: key(job),
+                    reason: FailureReason::DataIntegrityFailure,
+                    exit_code: None,
+                };
+                self.move_pipeline(pipeline, event).await?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Waits until the request that has a job reserved is through with it; whether the job still waits then, because that runner
+    /// could not take it.
+    async fn left_over(&self, job: JobId) -> Result<bool> {
+        loop {
+            let through = self.claimed().notified();
+            if !self.claiming().contains_key(&job) {
+                break;
+            }
+            through.await;
+        }
+        Ok(self
+            .db()
+            .read(async move |tx: &mut Tx<'_>| queue::find(tx, job).await)
+            .await?
+            .is_some())
+    }
+
+    /// Candidates in the order in which this process tries them: requests that look at the same time do not queue up behind one
+    /// pipeline's lock.
+    fn free_first(&self, candidates: Vec<(JobId, PipelineId)>) -> Vec<(JobId, PipelineId)> {
+        let claiming = self.claiming();
+        let (busy, mut free): (Vec<_>, Vec<_>) = candidates
+            .into_iter()
+            .partition(|(_, pipeline)| claiming.values().any(|known| known == pipeline));
+        free.extend(busy);
+        free
+    }
+
+    /// Keeps other requests of this process away from a job while it is claimed; `None` when one has it already. The claim itself
+    /// is decided by the database.
+    fn reserve(&self, job: JobId, pipeline: PipelineId) -> Option<Reserved> {
+        let mut claiming = self.claiming();
+        if claiming.contains_key(&job) {
+            return None;
+        }
+        claiming.insert(job, pipeline);
+        Some(Reserved {
+            app: self.clone(),
+            job,
+        })
     }
 
     /// Takes one job, if it is still there, and lets it run. One pipeline, one transaction.
@@ -307,6 +377,19 @@ impl App {
     }
 }
 
+/// A job that one request of this process tries to claim.
+struct Reserved {
+    app: App,
+    job: JobId,
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        self.app.claiming().remove(&self.job);
+        self.app.claimed().notify_waiters();
+    }
+}
+
 /// A job that was taken.
 #[derive(Clone)]
 pub(super) struct Claimed {
@@ -332,19 +415,16 @@ async fn candidates(tx: &mut Tx<'_>, runner: &Runner) -> Result<Vec<(JobId, Pipe
     if sets.is_empty() {
         return Ok(Vec::new());
     }
-    let sets = Json::from(sets).to_string();
-    let protected = runner.access_level == RunnerAccessLevel::RefProtected;
+    let wanted = Wanted {
+        tag_sets: Json::from(sets).to_string(),
+        protected_only: runner.access_level == RunnerAccessLevel::RefProtected,
+        limit: CANDIDATES,
+    };
     Ok(match (runner.runner_type, runner.group_id) {
-        (RunnerType::Instance, _) => {
-            queue::list_for_instance(tx, &sets, protected, CANDIDATES).await?
-        }
-        (RunnerType::Group, Some(group)) => {
-            queue::list_for_group(tx, group, &sets, protected, CANDIDATES).await?
-        }
+        (RunnerType::Instance, _) => queue::list_for_instance(tx, &wanted).await?,
+        (RunnerType::Group, Some(group)) => queue::list_for_group(tx, group, &wanted).await?,
         (RunnerType::Group, None) => Vec::new(),
-        (RunnerType::Project, _) => {
-            queue::list_for_project_runner(tx, runner.id, &sets, protected, CANDIDATES).await?
-        }
+        (RunnerType::Project, _) => queue::list_for_project_runner(tx, runner.id, &wanted).await?,
     })
 }
 

@@ -46,9 +46,9 @@ pub struct Assignment {
     pub image: Option<Json>,
     /// Services.
     pub services: Vec<Json>,
-    /// Jobs of the project that run on instance runners; `None` where that does not matter.
+    /// Jobs of the project that run on instance runners, at most six; `None` where that does not matter.
     pub instance_jobs: Option<i64>,
-    /// Jobs that wait.
+    /// Jobs that wait, at most a thousand.
     pub queue_size: i64,
 }
 
@@ -128,7 +128,7 @@ impl App {
                 } else {
                     None
                 };
-                Ok::<_, Error>((list, shared, queue::count(tx).await?))
+                Ok::<_, Error>((list, shared, queue::count_to_thousand(tx).await?))
             })
             .await?;
         let variables = expanded(list);

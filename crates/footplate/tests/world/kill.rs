@@ -11,7 +11,7 @@ use footplate_testkit::{Client, Engine, ROOT_TOKEN, ScriptedRunner};
 use serde_json::{Value, json};
 
 /// Kills of one run; more by `FOOTPLATE_TEST_KILLS`.
-const KILLS: usize = 15;
+const KILLS: usize = 30;
 
 struct Process {
     child: Child,
@@ -144,6 +144,13 @@ async fn storm(engine: Engine) {
     for round in 0..kills {
         let end =
             tokio::time::Instant::now() + Duration::from_millis(40 + (round as u64 * 37) % 160);
+        // The rate limit of pipelines counts by commit: every round has one of its own, so that the load never ends.
+        let actions =
+            json!([{"action": "create", "file_path": format!("round/{round}"), "content": "x"}]);
+        let commit = json!({"branch": "main", "commit_message": "c [skip ci]", "actions": actions});
+        root.post(&format!("/projects/{project}/repository/commits"), commit)
+            .await
+            .expect(201);
         while tokio::time::Instant::now() < end {
             let url = format!("{}/api/v4/projects/{project}/pipeline", process.url);
             let made = root
