@@ -19,6 +19,7 @@ pub mod inputs;
 mod job;
 pub mod keywords;
 mod links;
+pub mod lint;
 pub mod paths;
 pub mod patterns;
 mod pipeline;

@@ -1,5 +1,6 @@
 //! YAML as GitLab reads it: libyaml's events, and Psych's rules on top (`ci-yaml.md §2`).
 
+mod dump;
 mod load;
 mod scalar;
 
@@ -7,6 +8,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
+pub use dump::dump;
 pub use load::{Limits, YamlError, load};
 
 /// Where a node stands.

@@ -3,6 +3,7 @@
 use footplate_ci::{
     Answer, Compiled, Compiler, Context, Diagnostic, Outcome, Request, Source, Step, facts,
     inputs_from_json, keywords,
+    lint::Described,
     variables::Variable,
     yaml::{Limits, Map},
 };
@@ -126,38 +127,25 @@ fn context(given: &Json) -> Context {
                 .to_owned(),
         )
     };
-    let mut predefined = vec![
-        variable("CI_COMMIT_REF_NAME", &ref_name),
-        variable("CI_PIPELINE_SOURCE", source.as_str()),
-        variable("CI_DEFAULT_BRANCH", "main"),
-    ];
-    if tag {
-        predefined.push(variable("CI_COMMIT_TAG", &ref_name));
-    } else if source != PipelineSource::MergeRequestEvent {
-        predefined.push(variable("CI_COMMIT_BRANCH", &ref_name));
-    }
-    if let Some(project) = &project {
-        predefined.push(variable("CI_PROJECT_PATH", project));
-    }
     let text = |value: &Json| {
         value
             .as_str()
             .map_or_else(|| value.to_string(), str::to_owned)
     };
-    let overriding = given["variables"]
+    let variables = given["variables"]
         .as_object()
         .into_iter()
         .flatten()
-        .map(|(key, value)| variable(key, &text(value)))
+        .map(|(key, value)| (key.clone(), text(value)))
         .collect();
-    Context {
+    Described {
         ref_name,
         tag,
         source,
         project,
-        predefined,
-        overriding,
+        variables,
     }
+    .context()
 }
 
 fn texts(value: &Json) -> Vec<String> {

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod lint;
 mod runner;
 mod serve;
 
@@ -21,6 +22,8 @@ struct Cli {
 enum Command {
     /// Runs the server.
     Serve(Serve),
+    /// Checks a configuration without a server, or shows the pipeline that it would make.
+    Lint(lint::Lint),
     /// The built-in runner, as a process of its own; `serve` starts it.
     #[command(hide = true)]
     Runner(runner::Runner),
@@ -31,6 +34,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.command {
         Command::Serve(serve) => serve.run(),
+        Command::Lint(lint) => lint.run(),
         Command::Runner(runner) => runner.run(),
     }
 }

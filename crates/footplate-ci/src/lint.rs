@@ -1,0 +1,104 @@
+//! A compilation as one JSON object: what `footplate lint --json` prints, and a pipeline's context from a few words.
+
+use footplate_model::PipelineSource;
+use serde_json::{Map as JsonMap, Value as Json, json};
+
+use crate::{
+    compiler::Compiled,
+    diagnostic::Diagnostic,
+    facts::facts,
+    pipeline::{Context, Outcome},
+    variables::Variable,
+    yaml,
+};
+
+/// A pipeline as somebody describes it who has no server.
+#[derive(Debug, Clone)]
+pub struct Described {
+    /// Branch or tag name.
+    pub ref_name: String,
+    /// The ref is a tag.
+    pub tag: bool,
+    /// Where it comes from.
+    pub source: PipelineSource,
+    /// Full path of the project; `None` = no project at all.
+    pub project: Option<String>,
+    /// Project variables; later ones win.
+    pub variables: Vec<(String, String)>,
+}
+
+impl Described {
+    /// The context with the predefined variables that follow from it.
+    pub fn context(self) -> Context {
+        let variable = |key: &str, value: &str| Variable {
+            key: key.to_owned(),
+            value: value.to_owned(),
+            ..Variable::default()
+        };
+        let mut predefined = vec![
+            variable("CI_COMMIT_REF_NAME", &self.ref_name),
+            variable("CI_PIPELINE_SOURCE", self.source.as_str()),
+            variable("CI_DEFAULT_BRANCH", "main"),
+        ];
+        if self.tag {
+            predefined.push(variable("CI_COMMIT_TAG", &self.ref_name));
+        } else if self.source != PipelineSource::MergeRequestEvent {
+            predefined.push(variable("CI_COMMIT_BRANCH", &self.ref_name));
+        }
+        if let Some(project) = &self.project {
+            predefined.push(variable("CI_PROJECT_PATH", project));
+        }
+        let overriding = self.variables.iter();
+        Context {
+            overriding: overriding
+                .map(|(key, value)| variable(key, value))
+                .collect(),
+            ref_name: self.ref_name,
+            tag: self.tag,
+            source: self.source,
+            project: self.project,
+            predefined,
+        }
+    }
+}
+
+/// The object for a configuration that has faults.
+pub fn refused(errors: &[Diagnostic], warnings: &[Diagnostic]) -> Json {
+    json!({
+        "valid": false, "errors": messages(errors), "warnings": messages(warnings), "stages": [], "pipeline": null,
+        "jobs": {}, "absent_jobs": {}, "merged_yaml": null,
+    })
+}
+
+/// The object for a configuration without faults; one that makes no pipeline because a rule cannot be evaluated has errors too.
+pub fn report(compiled: &Compiled, context: Option<&Context>) -> Json {
+    let jobs: JsonMap<String, Json> = facts(compiled, context).into_iter().collect();
+    let evaluated = compiled.evaluated.as_ref();
+    let absent: JsonMap<String, Json> = evaluated
+        .map(|evaluated| evaluated.absent.as_slice())
+        .unwrap_or_default()
+        .iter()
+        .map(|(name, why)| (name.clone(), json!(why)))
+        .collect();
+    let failed = evaluated.is_some_and(|evaluated| evaluated.outcome == Outcome::Error);
+    let pipeline = evaluated.map(|evaluated| match evaluated.outcome {
+        Outcome::Created => "created",
+        Outcome::Filtered => "filtered",
+        Outcome::Empty => "empty",
+        Outcome::Error => "error",
+    });
+    let errors: &[String] = match evaluated {
+        Some(evaluated) if failed => &evaluated.errors,
+        Some(_) | None => &[],
+    };
+    json!({
+        "valid": !failed, "errors": errors, "warnings": messages(&compiled.warnings), "stages": compiled.config.stages,
+        "pipeline": pipeline, "jobs": jobs, "absent_jobs": absent, "merged_yaml": yaml::dump(&compiled.merged),
+    })
+}
+
+fn messages(list: &[Diagnostic]) -> Vec<&str> {
+    list.iter()
+        .map(|diagnostic| diagnostic.message.as_str())
+        .collect()
+}
