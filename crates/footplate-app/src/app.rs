@@ -13,7 +13,7 @@ use footplate_model::{Clock, JobId, PipelineId, ProjectId, RunnerId, Timestamp};
 use footplate_store::{Db, Keys, Subscription, Topic};
 
 use sha2::{Digest, Sha256};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::{job_view::CommitCache, secrets::random_hex, variables::facts::ServerFacts};
 
@@ -54,6 +54,9 @@ pub struct App {
     inner: Arc<Inner>,
 }
 
+/// Held requests that look for work at once after a wake-up.
+const SEARCHES: usize = 8;
+
 struct Inner {
     parts: Parts,
     settings: Settings,
@@ -61,7 +64,9 @@ struct Inner {
     commits: CommitCache,
     /// Jobs that requests of this process are claiming now, with their pipelines.
     claiming: Mutex<HashMap<JobId, PipelineId>>,
-    /// Told when one of them is through.
+    /// Held requests that look for work at the same time: the first to look answers before a thousand others have looked.
+    searches: Semaphore,
+    /// Told when one of the jobs being claimed is through.
     claimed: Notify,
     /// What is masked in traces that grow now.
     secrets: Mutex<HashMap<JobId, Arc<Secrets>>>,
@@ -98,6 +103,7 @@ impl App {
                 watched: Mutex::default(),
                 commits: CommitCache::default(),
                 claiming: Mutex::default(),
+                searches: Semaphore::new(SEARCHES),
                 claimed: Notify::new(),
                 secrets: Mutex::default(),
                 _queue: queue,
@@ -216,6 +222,10 @@ impl App {
             .claiming
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    pub(crate) fn searches(&self) -> &Semaphore {
+        &self.inner.searches
     }
 
     pub(crate) fn claimed(&self) -> &Notify {

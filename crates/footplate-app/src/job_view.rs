@@ -218,6 +218,20 @@ impl CommitCache {
 }
 
 impl App {
+    /// A commit of a project, from memory where it was read before.
+    pub(crate) async fn commit_of_project(
+        &self,
+        project: ProjectId,
+        sha: &Sha,
+    ) -> Result<Option<Arc<Commit>>> {
+        let key = (project, sha.to_string());
+        if let Some(commit) = self.known_commit(&key) {
+            return Ok(Some(commit));
+        }
+        let found = self.repository(project).commit(sha).await?;
+        Ok(found.map(|commit| self.remember_commit(key, commit)))
+    }
+
     fn known_commit(&self, key: &(ProjectId, String)) -> Option<Arc<Commit>> {
         self.commit_cache().lock().get(key).cloned()
     }

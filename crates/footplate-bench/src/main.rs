@@ -11,6 +11,7 @@ mod http;
 mod lists;
 mod options;
 mod program;
+mod reads;
 mod report;
 mod seed;
 mod start;
@@ -51,6 +52,9 @@ fn measure(options: &Options) -> Result<()> {
     seed::fill(options, &sqlite)?;
     if options.wants("start") {
         start::measure(options, &sqlite, &mut report)?;
+    }
+    if options.wants("reads") {
+        reads::measure(options, &sqlite, &mut report)?;
     }
     if options.wants("list") {
         lists::measure(options, &sqlite, &mut report)?;

@@ -81,11 +81,11 @@ pub fn report(compiled: &Compiled, context: Option<&Context>) -> Json {
         .map(|(name, why)| (name.clone(), json!(why)))
         .collect();
     let failed = evaluated.is_some_and(|evaluated| evaluated.outcome == Outcome::Error);
-    let pipeline = evaluated.map(|evaluated| match evaluated.outcome {
-        Outcome::Created => "created",
-        Outcome::Filtered => "filtered",
-        Outcome::Empty => "empty",
-        Outcome::Error => "error",
+    let pipeline = evaluated.and_then(|evaluated| match evaluated.outcome {
+        Outcome::Created => Some("created"),
+        Outcome::Filtered => Some("filtered"),
+        Outcome::Empty => Some("empty"),
+        Outcome::Error => None,
     });
     let errors: &[String] = match evaluated {
         Some(evaluated) if failed => &evaluated.errors,

@@ -132,9 +132,11 @@ impl App {
                 () = woken.woken() => {}
             }
             let token = self.queue_token(runner.id);
+            let turn = self.searches().acquire().await;
             if let Some(job) = self.search(&runner, manager, &request.info).await? {
                 return Ok(Offered::Job(Box::new(job)));
             }
+            drop(turn);
             if tokio::time::Instant::now() >= end {
                 return Ok(Offered::Nothing(token));
             }

@@ -71,8 +71,8 @@ impl App {
         let now = self.now();
         let sha = Sha::parse(&claimed.pipeline.sha)?;
         let repository = self.repository(claimed.project.id);
-        let commit = repository
-            .commit(&sha)
+        let commit = self
+            .commit_of_project(claimed.project.id, &sha)
             .await?
             .ok_or_else(|| Error::internal("the commit of a pipeline is gone"))?;
         let tag_message = if claimed.pipeline.tag {

@@ -4,7 +4,6 @@ use footplate_ci::{
     Answer, Compiled, Compiler, Context, Diagnostic, Outcome, Request, Source, Step, facts,
     inputs_from_json, keywords,
     lint::Described,
-    variables::Variable,
     yaml::{Limits, Map},
 };
 use footplate_model::PipelineSource;
@@ -102,14 +101,6 @@ pub fn run(
         }
     }
     panic!("the compiler never stops asking");
-}
-
-fn variable(key: &str, value: &str) -> Variable {
-    Variable {
-        key: key.to_owned(),
-        value: value.to_owned(),
-        ..Variable::default()
-    }
 }
 
 fn context(given: &Json) -> Context {

@@ -63,6 +63,7 @@ pub struct Lint {
 }
 
 fn source(word: &str) -> Result<PipelineSource, String> {
+    // Those that a pipeline here can have; the others, which only GitLab has, are understood too.
     const KNOWN: [&str; 8] = [
         "push",
         "web",
@@ -73,9 +74,7 @@ fn source(word: &str) -> Result<PipelineSource, String> {
         "parent_pipeline",
         "pipeline",
     ];
-    PipelineSource::parse(word)
-        .filter(|_| KNOWN.contains(&word))
-        .ok_or_else(|| format!("one of {}", KNOWN.join(", ")))
+    PipelineSource::parse(word).ok_or_else(|| format!("one of {}", KNOWN.join(", ")))
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
@@ -105,7 +104,7 @@ impl Lint {
             }
         };
         let context = self.context();
-        let outcome = self.compile(text, context.clone());
+        let outcome = self.compile(&text, context.clone());
         let object = match &outcome {
             Ok(compiled) => report(compiled, context.as_ref()),
             Err((errors, warnings)) => refused(errors, warnings),
@@ -151,24 +150,47 @@ impl Lint {
         })
     }
 
-    #[expect(
-        clippy::type_complexity,
-        reason = "errors and warnings are always told together"
-    )]
     fn compile(
         &self,
-        text: String,
+        text: &str,
         context: Option<Context>,
     ) -> Result<Box<Compiled>, (Vec<Diagnostic>, Vec<Diagnostic>)> {
-        let inputs: serde_json::Map<String, Json> = self
+        let mut inputs: serde_json::Map<String, Json> = self
             .inputs
             .iter()
             .map(|(key, value)| (key.clone(), input(value)))
             .collect();
+        loop {
+            let outcome = self.compile_with(text, context.clone(), &inputs);
+            let Err((errors, _)) = &outcome else {
+                return outcome;
+            };
+            // `1` and `true` are texts where the configuration wants texts.
+            let mut changed = false;
+            for (key, value) in inputs.iter_mut().filter(|(_, value)| !value.is_string()) {
+                let fault = format!("`{key}` input: provided value is not a string");
+                if errors.iter().any(|error| error.message.contains(&fault)) {
+                    let given = self.inputs.iter().rev().find(|(known, _)| known == key);
+                    *value = Json::from(given.map_or("", |(_, text)| text));
+                    changed = true;
+                }
+            }
+            if !changed {
+                return outcome;
+            }
+        }
+    }
+
+    fn compile_with(
+        &self,
+        text: &str,
+        context: Option<Context>,
+        inputs: &serde_json::Map<String, Json>,
+    ) -> Result<Box<Compiled>, (Vec<Diagnostic>, Vec<Diagnostic>)> {
         let mut folder = Folder::of(self);
         let mut compiler = Compiler::new(Source {
-            text,
-            inputs: inputs_from_json(&inputs),
+            text: text.to_owned(),
+            inputs: inputs_from_json(inputs),
             context,
             variables: Vec::new(),
             has_project: true,
@@ -359,7 +381,8 @@ fn readable(object: &Json, compiled: &Compiled) -> String {
                 jobs.find(|job| job.instance.name == *name)
             });
             let why = chosen.map_or_else(String::new, |job| because(&job.why, compiled));
-            let _ = writeln!(text, "  {name:<30} {when:<12} {why}");
+            let line = format!("  {name:<30} {when:<12} {why}");
+            let _ = writeln!(text, "{}", line.trim_end());
         }
     }
     let absent = compiled
@@ -370,7 +393,7 @@ fn readable(object: &Json, compiled: &Compiled) -> String {
         let _ = writeln!(text, "not in the pipeline");
     }
     for (name, why) in absent {
-        let _ = writeln!(text, "  {name:<30} {:<12} {}", "", because(why, compiled));
+        let _ = writeln!(text, "  {name:<43} {}", because(why, compiled));
     }
     if object["valid"] == true {
         let _ = writeln!(text, "the configuration is valid");
