@@ -1,4 +1,4 @@
-//! Where reads of SQLite should run (`docs/adr/0001-sqlite-reads-on-their-own-threads.md`).
+//! Where reads of SQLite should run (`docs/adr/0001-reads-of-sqlite-on-the-callers-thread.md`).
 
 use std::{sync::Arc, time::Instant};
 

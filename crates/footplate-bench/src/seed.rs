@@ -68,11 +68,7 @@ fn columns(place: &Place, table: &str) -> Result<Vec<String>> {
         None => {
             let connection = Connection::open(place.file()?)?;
             let statement = connection.prepare(&format!("SELECT * FROM {table}"))?;
-            Ok(statement
-                .column_names()
-                .into_iter()
-                .map(str::to_owned)
-                .collect())
+            Ok(statement.column_names().map(str::to_owned).collect())
         }
         Some(url) => on_postgres(
             async |client| {

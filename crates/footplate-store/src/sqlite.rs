@@ -22,7 +22,7 @@ const READERS: usize = 4;
 /// Statements that a connection keeps prepared; more than the program has.
 const STATEMENTS: usize = 512;
 
-/// Where reads run. Decided by measurement (`docs/adr/0001-sqlite-reads-on-their-own-threads.md`).
+/// Where reads run. Decided by measurement (`docs/adr/0001-reads-of-sqlite-on-the-callers-thread.md`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SqliteReads {
     /// On threads of their own, so that a slow statement blocks no thread of the async runtime.
