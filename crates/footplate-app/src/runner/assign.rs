@@ -24,6 +24,8 @@ use crate::{
 
 /// Candidates that one request looks at.
 const CANDIDATES: i64 = 45;
+/// How often one request reads them, when others were faster with all it had read.
+const LOOKS: usize = 4;
 /// Contact of a polling runner is written at most this often, in seconds.
 const CONTACT_SECONDS: u64 = 30;
 
@@ -190,11 +192,34 @@ impl App {
         manager: RunnerManagerId,
         info: &RunnerInfo,
     ) -> Result<Option<Assignment>> {
-        let asker = runner.clone();
-        let candidates = self
-            .db()
-            .read(async move |tx: &mut Tx<'_>| candidates(tx, &asker).await)
-            .await?;
+        let mut tried = Vec::new();
+        for _ in 0..LOOKS {
+            let asker = runner.clone();
+            let found = self
+                .db()
+                .read(async move |tx: &mut Tx<'_>| candidates(tx, &asker).await)
+                .await?;
+            if found == tried {
+                // Nothing, or only what this runner cannot take.
+                break;
+            }
+            if let Some(taken) = self.try_all(runner, manager, info, &found).await? {
+                return Ok(Some(taken));
+            }
+            // Others were faster with some of them; what is offered now may be more.
+            tried = found;
+        }
+        Ok(None)
+    }
+
+    /// Tries candidates in turn: first those that no other request of this process is claiming.
+    async fn try_all(
+        &self,
+        runner: &Runner,
+        manager: RunnerManagerId,
+        info: &RunnerInfo,
+        candidates: &[(JobId, PipelineId)],
+    ) -> Result<Option<Assignment>> {
         let mut busy = Vec::new();
         for (job, pipeline) in self.free_first(candidates) {
             let Some(_reserved) = self.reserve(job, pipeline) else {
@@ -261,10 +286,11 @@ impl App {
 
     /// Candidates in the order in which this process tries them: requests that look at the same time do not queue up behind one
     /// pipeline's lock.
-    fn free_first(&self, candidates: Vec<(JobId, PipelineId)>) -> Vec<(JobId, PipelineId)> {
+    fn free_first(&self, candidates: &[(JobId, PipelineId)]) -> Vec<(JobId, PipelineId)> {
         let claiming = self.claiming();
         let (busy, mut free): (Vec<_>, Vec<_>) = candidates
-            .into_iter()
+            .iter()
+            .copied()
             .partition(|(_, pipeline)| claiming.values().any(|known| known == pipeline));
         free.extend(busy);
         free

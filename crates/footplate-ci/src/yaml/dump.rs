@@ -137,8 +137,8 @@ mod tests {
 
     #[test]
     fn writes_as_psych_does() {
-        let text = "stages: [build]\njob:\n  script: ['make all', '- dash', \"true\", '1', '']\n  when:\n  tags: []\n  variables: {}\n  n: 1\n  f: 1.5\n  b: yes\n  t: |\n    one\n    two\n  y: 'y'\n";
-        let expected = "---\nstages:\n- build\njob:\n  script:\n  - make all\n  - \"- dash\"\n  - 'true'\n  - '1'\n  - ''\n  when:\n  tags: []\n  variables: {}\n  n: 1\n  f: 1.5\n  b: true\n  t: |\n    one\n    two\n  \"y\": \"y\"\n";
+        let text = "stages: [build]\njob:\n  script: ['make all', '- dash', \"true\", '1', '']\n  when:\n  tags: []\n  variables: {}\n  num: 1\n  f: 1.5\n  b: yes\n  t: |\n    one\n    two\n  y: 'y'\n";
+        let expected = "---\nstages:\n- build\njob:\n  script:\n  - make all\n  - \"- dash\"\n  - 'true'\n  - '1'\n  - ''\n  when:\n  tags: []\n  variables: {}\n  num: 1\n  f: 1.5\n  b: true\n  t: |\n    one\n    two\n  \"y\": \"y\"\n";
         assert_eq!(again(text), expected);
     }
 
