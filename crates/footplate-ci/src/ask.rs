@@ -1,6 +1,6 @@
 //! What the compiler has to be told, and what it was told.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 /// Whose files are meant: the pipeline's own project at its commit, or another project at a ref.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -24,7 +24,12 @@ pub enum Request {
     /// A template by its name.
     Template(String),
     /// A file at a URL.
-    Remote(String),
+    Remote {
+        /// The address.
+        url: String,
+        /// For so many seconds an older copy will do (`include:cache`); `None` = only a fresh one.
+        cache_seconds: Option<u64>,
+    },
     /// A component by its full reference.
     Component(String),
     /// A file in the artifacts of a job of the parent pipeline.
@@ -45,6 +50,8 @@ pub enum Request {
 pub enum Answer {
     /// The text of a file.
     Text(String),
+    /// A component.
+    Component(Box<ComponentFile>),
     /// Paths, sorted.
     Paths(Vec<String>),
     /// The changed paths are not known.
@@ -53,21 +60,38 @@ pub enum Answer {
     Problem(String),
 }
 
+/// The file of a component, and what `$[[ component.… ]]` says of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ComponentFile {
+    /// Its text.
+    pub text: String,
+    /// The repository and commit that it comes from: its own local includes are looked up there.
+    pub origin: Origin,
+    /// Name: the last part of its path.
+    pub name: String,
+    /// Full sha of the commit.
+    pub sha: String,
+    /// The version that was meant, such as `1.2.0`; where a branch or sha was named, that.
+    pub version: String,
+    /// What was written behind the `@`.
+    pub reference: String,
+}
+
 /// Answers so far, and what is still missing.
 #[derive(Debug, Default)]
 pub struct Answers {
-    known: HashMap<Request, Answer>,
+    known: HashMap<Request, Arc<Answer>>,
     pub(crate) missing: Vec<Request>,
 }
 
 impl Answers {
     /// Takes an answer.
     pub fn put(&mut self, request: Request, answer: Answer) {
-        self.known.insert(request, answer);
+        self.known.insert(request, Arc::new(answer));
     }
 
     /// The answer, or a note that it is missing.
-    pub(crate) fn get(&mut self, request: Request) -> Option<Answer> {
+    pub(crate) fn get(&mut self, request: Request) -> Option<Arc<Answer>> {
         let known = self.known.get(&request).cloned();
         if known.is_none() && !self.missing.contains(&request) {
             self.missing.push(request);

@@ -4,7 +4,7 @@ use crate::{
     ask::{Answer, Answers, Origin, Request},
     check::Check,
     config::{self, Config},
-    diagnostic::Diagnostic,
+    diagnostic::{Diagnostic, SourceFile},
     expand::{Instance, expand},
     extends,
     include::{IncludeContext, Includer},
@@ -47,7 +47,7 @@ pub struct Compiled {
     /// The merged tree.
     pub merged: Node,
     /// Files by number, the root file first.
-    pub files: Vec<String>,
+    pub files: Vec<SourceFile>,
     /// Warnings.
     pub warnings: Vec<Diagnostic>,
 }
@@ -65,6 +65,8 @@ pub enum Step {
         errors: Vec<Diagnostic>,
         /// Warnings.
         warnings: Vec<Diagnostic>,
+        /// Files by number, as far as they were read.
+        files: Vec<SourceFile>,
     },
 }
 
@@ -73,6 +75,7 @@ pub enum Step {
 pub struct Compiler {
     source: Source,
     answers: Answers,
+    files: Vec<SourceFile>,
 }
 
 impl Compiler {
@@ -81,6 +84,7 @@ impl Compiler {
         Self {
             source,
             answers: Answers::default(),
+            files: Vec::new(),
         }
     }
 
@@ -105,6 +109,7 @@ impl Compiler {
             _ => Step::Failed {
                 errors: check.errors,
                 warnings: check.warnings,
+                files: std::mem::take(&mut self.files),
             },
         }
     }
@@ -143,7 +148,7 @@ impl Compiler {
         };
         let mut includer = Includer::new(context, &mut self.answers, check);
         let merged = includer.expand(&root, &Origin::default());
-        let files = includer.files;
+        self.files = includer.files;
         let merged = resolve(check, &merged?)?;
         let config = config::read(check, merged.as_map()?, merged.span);
         if !check.errors.is_empty() {
@@ -169,7 +174,7 @@ impl Compiler {
             instances,
             evaluated,
             merged,
-            files,
+            files: self.files.clone(),
             warnings: Vec::new(),
         })
     }

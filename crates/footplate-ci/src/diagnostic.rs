@@ -26,3 +26,26 @@ impl std::fmt::Display for Diagnostic {
         f.write_str(&self.message)
     }
 }
+
+/// A file that a configuration was made of.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub struct SourceFile {
+    /// Path, address or name, as it was included.
+    pub name: String,
+    /// Full path of the project that it comes from; `None` = the pipeline's own, or none at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// Where it was included; `None` = it is the root file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub included_at: Option<Span>,
+}
+
+impl SourceFile {
+    /// The root file, by its usual name.
+    pub fn root() -> Self {
+        Self {
+            name: ".gitlab-ci.yml".to_owned(),
+            ..Self::default()
+        }
+    }
+}

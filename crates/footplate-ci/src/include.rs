@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use crate::{
     ask::{Answer, Answers, Origin, Request},
     check::{Check, given, json, string_list, text},
-    diagnostic::Diagnostic,
+    diagnostic::{Diagnostic, SourceFile},
     globs::Glob,
     inputs::{HeaderError, load_with_inputs},
     keywords::rules::{Kind, rules},
@@ -47,7 +47,7 @@ pub struct Includer<'c> {
     /// Faults.
     pub check: &'c mut Check,
     /// Files so far, by number.
-    pub files: Vec<String>,
+    pub files: Vec<SourceFile>,
     count: usize,
 }
 
@@ -62,7 +62,7 @@ impl<'c> Includer<'c> {
             context,
             answers,
             check,
-            files: vec![".gitlab-ci.yml".to_owned()],
+            files: vec![SourceFile::root()],
             count: 0,
         }
     }
@@ -235,16 +235,17 @@ impl<'c> Includer<'c> {
                 origin,
             );
         }
-        let Answer::Paths(paths) = self.answers.get(Request::Paths(origin.clone()))? else {
+        let answer = self.answers.get(Request::Paths(origin.clone()))?;
+        let Answer::Paths(paths) = &*answer else {
             return Some(Vec::new());
         };
         let glob = wildcard(path);
-        let found: Vec<String> = paths
-            .into_iter()
+        let found: Vec<&String> = paths
+            .iter()
             .filter(|path| glob.iter().any(|glob| glob.matches(path)))
             .collect();
         let nodes: Vec<Option<Vec<Node>>> = found
-            .iter()
+            .into_iter()
             .map(|path| {
                 self.one(
                     item,
@@ -319,7 +320,10 @@ impl<'c> Includer<'c> {
     ) -> Option<Vec<Node>> {
         self.one(
             item,
-            Request::Remote(location.to_owned()),
+            Request::Remote {
+                url: location.to_owned(),
+                cache_seconds: None,
+            },
             location,
             inputs,
             origin,
@@ -353,17 +357,23 @@ impl<'c> Includer<'c> {
                 None
             };
         }
-        let content = match self.answers.get(request)? {
+        let answer = self.answers.get(request)?;
+        let content = match &*answer {
             Answer::Text(text) => text,
-            Answer::Problem(message) => return self.fail(item, message),
+            Answer::Problem(message) => return self.fail(item, message.clone()),
+            Answer::Component(file) => &file.text,
             Answer::Paths(_) | Answer::Unknown => {
                 return self.fail(item, format!("Included file `{location}` does not exist!"));
             }
         };
         let number = u32::try_from(self.files.len()).unwrap_or(u32::MAX);
-        self.files.push(location.to_owned());
+        self.files.push(SourceFile {
+            name: location.to_owned(),
+            project: origin.project.clone(),
+            included_at: Some(item.span),
+        });
         match load_with_inputs(
-            &content,
+            content,
             number,
             inputs,
             self.context.variables,

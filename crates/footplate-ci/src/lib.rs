@@ -28,11 +28,11 @@ pub mod templates;
 pub mod variables;
 pub mod yaml;
 
-pub use ask::{Answer, Answers, Origin, Request};
+pub use ask::{Answer, Answers, ComponentFile, Origin, Request};
 pub use check::{Check, json};
 pub use compiler::{Compiled, Compiler, Source, Step};
 pub use config::Config;
-pub use diagnostic::Diagnostic;
+pub use diagnostic::{Diagnostic, SourceFile};
 pub use expand::Instance;
 pub use facts::facts;
 pub use include::inputs_from_json;

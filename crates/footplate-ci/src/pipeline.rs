@@ -155,12 +155,13 @@ fn path_rule(
             None => origin.clone(),
         })
     };
-    let known = match answers.get(request) {
-        None => return PathOutcome::Missing,
-        Some(Answer::Paths(paths)) => Some(paths),
-        Some(Answer::Unknown) => None,
-        Some(Answer::Problem(message)) => return PathOutcome::Failed(message),
-        Some(Answer::Text(_)) => None,
+    let Some(answer) = answers.get(request) else {
+        return PathOutcome::Missing;
+    };
+    let known = match &*answer {
+        Answer::Paths(paths) => Some(paths.as_slice()),
+        Answer::Problem(message) => return PathOutcome::Failed(message.clone()),
+        Answer::Unknown | Answer::Text(_) | Answer::Component(_) => None,
     };
     if let Some(regexp) = &rule.regexp {
         let pattern = fill(regexp);
@@ -193,8 +194,8 @@ fn path_rule(
     }
     let globs = rule.paths.as_deref().unwrap_or_default();
     PathOutcome::Found(match (kind, known) {
-        ("changes", known) => paths::changes(globs, known.as_deref(), &expanded),
-        (_, known) => paths::exists(globs, &known.unwrap_or_default(), &expanded),
+        ("changes", known) => paths::changes(globs, known, &expanded),
+        (_, known) => paths::exists(globs, known.unwrap_or_default(), &expanded),
     })
 }
 

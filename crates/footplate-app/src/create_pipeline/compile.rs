@@ -112,7 +112,7 @@ impl App {
         match request {
             Request::File { origin, path } => self.file(origin, path, files).await,
             Request::Template(name) => Ok(self.template(name).await),
-            Request::Remote(url) => Ok(Answer::Problem(format!(
+            Request::Remote { url, .. } => Ok(Answer::Problem(format!(
                 "Remote file `{url}` could not be fetched: include:remote is not built yet in Footplate"
             ))),
             Request::Component(name) => Ok(Answer::Problem(format!(

@@ -12,7 +12,7 @@ pub use dump::dump;
 pub use load::{Limits, YamlError, load};
 
 /// Where a node stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Span {
     /// Number of the file in the compilation.
     pub file: u32,

@@ -43,7 +43,7 @@ impl World<'_> {
                 Answer::Paths(paths)
             }
             Request::Changes(_) => self.changed.clone().map_or(Answer::Unknown, Answer::Paths),
-            Request::Remote(url) => Answer::Problem(format!(
+            Request::Remote { url, .. } => Answer::Problem(format!(
                 "Remote file `{url}` could not be fetched because of a socket error!"
             )),
             Request::Artifact { job, .. } => Answer::Problem(format!(
@@ -92,7 +92,9 @@ pub fn run(
                 let warnings = compiled.warnings.clone();
                 return Ok((*compiled, warnings));
             }
-            Step::Failed { errors, warnings } => {
+            Step::Failed {
+                errors, warnings, ..
+            } => {
                 return Err((
                     errors.into_iter().map(|error| error.message).collect(),
                     warnings,

@@ -206,7 +206,9 @@ impl Lint {
                     }
                 }
                 Step::Done(compiled) => return Ok(compiled),
-                Step::Failed { errors, warnings } => return Err((errors, warnings)),
+                Step::Failed {
+                    errors, warnings, ..
+                } => return Err((errors, warnings)),
             }
         }
         let message = "Maximum of 150 nested includes are allowed!";
@@ -286,7 +288,7 @@ impl Folder {
                 origin.project.as_deref().unwrap_or_default()
             )),
             Request::Template(name) => self.template(name),
-            Request::Remote(url) => Answer::Problem(format!(
+            Request::Remote { url, .. } => Answer::Problem(format!(
                 "Remote file `{url}` could not be fetched because of a socket error!"
             )),
             Request::Component(name) => {
@@ -406,7 +408,7 @@ fn because(why: &footplate_ci::Why, compiled: &Compiled) -> String {
     let mut text = why.decided_by.clone();
     if why.line > 0 {
         let file = compiled.files.get(why.file as usize);
-        let file = file.map_or("", String::as_str);
+        let file = file.map_or("", |file| file.name.as_str());
         let _ = write!(text, " ({file}:{})", why.line);
     }
     text

@@ -1,0 +1,1 @@
+//! Properties: the compiler is deterministic, never panics, and stays within its budgets.

@@ -1,0 +1,1 @@
+//! Why a job is in a pipeline, or not.
