@@ -5,6 +5,7 @@ use serde_json::Value as Json;
 use crate::{
     diagnostic::Diagnostic,
     durations,
+    suggest::did_you_mean,
     yaml::{Map, Node, Span, Value},
 };
 
@@ -31,10 +32,12 @@ impl Check {
             .collect();
         if let Some(first) = unknown.first() {
             let names: Vec<String> = unknown.iter().map(|entry| text(&entry.key)).collect();
-            self.error(
-                first.key.span,
-                format!("{at} config contains unknown keys: {}", names.join(", ")),
-            );
+            let message = format!("{at} config contains unknown keys: {}", names.join(", "));
+            let help = names
+                .iter()
+                .find_map(|name| did_you_mean(name, allowed.iter().copied()));
+            self.errors
+                .push(Diagnostic::new(message, first.key.span).with_help(help));
         }
     }
 

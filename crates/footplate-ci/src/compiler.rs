@@ -13,6 +13,7 @@ use crate::{
     pipeline::{Context, Evaluated, evaluate},
     reference,
     variables::Variable,
+    why::PipelineWhy,
     yaml::{Limits, Map, Node, Value, YamlError},
 };
 
@@ -50,6 +51,27 @@ pub struct Compiled {
     pub files: Vec<SourceFile>,
     /// Warnings.
     pub warnings: Vec<Diagnostic>,
+}
+
+impl Compiled {
+    /// Everything that was decided, to be kept with the pipeline.
+    pub fn why(&self) -> PipelineWhy {
+        let Some(evaluated) = &self.evaluated else {
+            return PipelineWhy {
+                files: self.files.clone(),
+                ..PipelineWhy::default()
+            };
+        };
+        let jobs = evaluated.jobs.iter();
+        PipelineWhy {
+            files: self.files.clone(),
+            workflow: evaluated.workflow.clone(),
+            jobs: jobs
+                .map(|chosen| (chosen.instance.name.clone(), chosen.why.clone()))
+                .collect(),
+            absent: evaluated.absent.iter().cloned().collect(),
+        }
+    }
 }
 
 /// How far the compiler is.
@@ -146,7 +168,7 @@ impl Compiler {
             child: self.source.child,
             limits: self.source.limits,
         };
-        let mut includer = Includer::new(context, &mut self.answers, check);
+        let mut includer = Includer::new(&self.source.text, context, &mut self.answers, check);
         let merged = includer.expand(&root, &Origin::default());
         self.files = includer.files;
         let merged = resolve(check, &merged?)?;

@@ -1,5 +1,9 @@
 //! What is wrong with a configuration: GitLab's message, and the place that GitLab does not tell.
 
+use std::sync::Arc;
+
+use serde_json::{Value as Json, json};
+
 use crate::yaml::Span;
 
 /// One fault or warning.
@@ -9,6 +13,8 @@ pub struct Diagnostic {
     pub message: String,
     /// Where it is.
     pub span: Span,
+    /// What GitLab does not say: what was probably meant, or what to do.
+    pub help: Option<String>,
 }
 
 impl Diagnostic {
@@ -17,7 +23,37 @@ impl Diagnostic {
         Self {
             message: message.into(),
             span,
+            help: None,
         }
+    }
+
+    /// With what was probably meant, where that is known.
+    #[must_use]
+    pub fn with_help(mut self, help: Option<String>) -> Self {
+        self.help = help;
+        self
+    }
+
+    /// As data: message, place, the offending line, the way its file was included, and help.
+    pub fn shown(&self, files: &[SourceFile]) -> Json {
+        let mut json = json!({"message": self.message});
+        let file = files.get(self.span.file as usize);
+        if let Some(file) = file.filter(|_| self.span.line > 0) {
+            json["file"] = json!(file.name);
+            json["line"] = json!(self.span.line);
+            json["column"] = json!(self.span.column);
+            if let Some(text) = file.line(self.span.line) {
+                json["text"] = json!(text);
+            }
+            let chain = crate::why::chain(self.span.file, files);
+            if !chain.is_empty() {
+                json["included_from"] = json!(chain);
+            }
+        }
+        if let Some(help) = &self.help {
+            json["help"] = json!(help);
+        }
+        json
     }
 }
 
@@ -38,14 +74,24 @@ pub struct SourceFile {
     /// Where it was included; `None` = it is the root file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub included_at: Option<Span>,
+    /// Its text, as long as the compilation is in memory.
+    #[serde(skip)]
+    pub text: Arc<str>,
 }
 
 impl SourceFile {
     /// The root file, by its usual name.
-    pub fn root() -> Self {
+    pub fn root(text: &str) -> Self {
         Self {
             name: ".gitlab-ci.yml".to_owned(),
+            text: text.into(),
             ..Self::default()
         }
+    }
+
+    /// One of its lines, counted from 1, without the blanks at its end.
+    pub fn line(&self, number: u32) -> Option<&str> {
+        let index = usize::try_from(number).ok()?.checked_sub(1)?;
+        self.text.lines().nth(index).map(str::trim_end)
     }
 }

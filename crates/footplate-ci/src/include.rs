@@ -54,6 +54,7 @@ pub struct Includer<'c> {
 impl<'c> Includer<'c> {
     /// Begins with the root file.
     pub fn new(
+        text: &str,
         context: IncludeContext<'c>,
         answers: &'c mut Answers,
         check: &'c mut Check,
@@ -62,7 +63,7 @@ impl<'c> Includer<'c> {
             context,
             answers,
             check,
-            files: vec![SourceFile::root()],
+            files: vec![SourceFile::root(text)],
             count: 0,
         }
     }
@@ -371,6 +372,7 @@ impl<'c> Includer<'c> {
             name: location.to_owned(),
             project: origin.project.clone(),
             included_at: Some(item.span),
+            text: content.as_str().into(),
         });
         match load_with_inputs(
             content,

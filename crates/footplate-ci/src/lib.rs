@@ -24,8 +24,10 @@ pub mod paths;
 pub mod patterns;
 mod pipeline;
 pub mod reference;
+mod suggest;
 pub mod templates;
 pub mod variables;
+pub mod why;
 pub mod yaml;
 
 pub use ask::{Answer, Answers, ComponentFile, Origin, Request};
@@ -37,4 +39,6 @@ pub use expand::Instance;
 pub use facts::facts;
 pub use include::inputs_from_json;
 pub use job::{Inherit, Job};
-pub use pipeline::{Chosen, Context, Evaluated, Outcome, Why, scoped};
+pub use pipeline::{Chosen, Context, Evaluated, Outcome, scoped};
+pub use suggest::did_you_mean;
+pub use why::{Level, PipelineWhy, Why};

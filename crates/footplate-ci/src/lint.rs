@@ -5,10 +5,11 @@ use serde_json::{Map as JsonMap, Value as Json, json};
 
 use crate::{
     compiler::Compiled,
-    diagnostic::Diagnostic,
+    diagnostic::{Diagnostic, SourceFile},
     facts::facts,
     pipeline::{Context, Outcome},
     variables::Variable,
+    why::Level,
     yaml,
 };
 
@@ -51,7 +52,10 @@ impl Described {
         let overriding = self.variables.iter();
         Context {
             overriding: overriding
-                .map(|(key, value)| variable(key, value))
+                .map(|(key, value)| Variable {
+                    level: Level::Project,
+                    ..variable(key, value)
+                })
                 .collect(),
             ref_name: self.ref_name,
             tag: self.tag,
@@ -63,23 +67,19 @@ impl Described {
 }
 
 /// The object for a configuration that has faults.
-pub fn refused(errors: &[Diagnostic], warnings: &[Diagnostic]) -> Json {
+pub fn refused(errors: &[Diagnostic], warnings: &[Diagnostic], files: &[SourceFile]) -> Json {
     json!({
         "valid": false, "errors": messages(errors), "warnings": messages(warnings), "stages": [], "pipeline": null,
-        "jobs": {}, "absent_jobs": {}, "merged_yaml": null,
+        "jobs": {}, "absent_jobs": {}, "merged_yaml": null, "workflow": null, "why": {},
+        "diagnostics": diagnostics(errors, warnings, files),
     })
 }
 
 /// The object for a configuration without faults; one that makes no pipeline because a rule cannot be evaluated has errors too.
-pub fn report(compiled: &Compiled, context: Option<&Context>) -> Json {
+/// Values of CI variables appear in the why only with `secrets`.
+pub fn report(compiled: &Compiled, context: Option<&Context>, secrets: bool) -> Json {
     let jobs: JsonMap<String, Json> = facts(compiled, context).into_iter().collect();
     let evaluated = compiled.evaluated.as_ref();
-    let absent: JsonMap<String, Json> = evaluated
-        .map(|evaluated| evaluated.absent.as_slice())
-        .unwrap_or_default()
-        .iter()
-        .map(|(name, why)| (name.clone(), json!(why)))
-        .collect();
     let failed = evaluated.is_some_and(|evaluated| evaluated.outcome == Outcome::Error);
     let pipeline = evaluated.and_then(|evaluated| match evaluated.outcome {
         Outcome::Created => Some("created"),
@@ -87,13 +87,16 @@ pub fn report(compiled: &Compiled, context: Option<&Context>) -> Json {
         Outcome::Empty => Some("empty"),
         Outcome::Error => None,
     });
-    let errors: &[String] = match evaluated {
+    let errors: &[Diagnostic] = match evaluated {
         Some(evaluated) if failed => &evaluated.errors,
         Some(_) | None => &[],
     };
+    let mut why = compiled.why().shown(secrets);
     json!({
-        "valid": !failed, "errors": errors, "warnings": messages(&compiled.warnings), "stages": compiled.config.stages,
-        "pipeline": pipeline, "jobs": jobs, "absent_jobs": absent, "merged_yaml": yaml::dump(&compiled.merged),
+        "valid": !failed, "errors": messages(errors), "warnings": messages(&compiled.warnings), "stages": compiled.config.stages,
+        "pipeline": pipeline, "jobs": jobs, "absent_jobs": why["absent"].take(), "merged_yaml": yaml::dump(&compiled.merged),
+        "workflow": why["workflow"].take(), "why": why["jobs"].take(),
+        "diagnostics": diagnostics(errors, &compiled.warnings, &compiled.files),
     })
 }
 
@@ -101,4 +104,53 @@ fn messages(list: &[Diagnostic]) -> Vec<&str> {
     list.iter()
         .map(|diagnostic| diagnostic.message.as_str())
         .collect()
+}
+
+/// Faults and warnings with their places.
+fn diagnostics(errors: &[Diagnostic], warnings: &[Diagnostic], files: &[SourceFile]) -> Vec<Json> {
+    let list = |severity: &'static str, list: &[Diagnostic]| {
+        list.iter()
+            .map(|diagnostic| {
+                let mut json = diagnostic.shown(files);
+                json["severity"] = json!(severity);
+                json
+            })
+            .collect::<Vec<_>>()
+    };
+    let mut all = list("error", errors);
+    all.extend(list("warning", warnings));
+    all
+}
+
+/// What differs between two objects of [`report`]: `only_a`, `only_b` (names of jobs), and `jobs` with each differing fact as
+/// `{"a": …, "b": …}`. The variables that jobs see are compared only where the jobs' own words make them differ.
+pub fn compare(a: &Json, b: &Json) -> Json {
+    let empty = JsonMap::new();
+    let jobs = |object: &'_ Json| object["jobs"].as_object().cloned().unwrap_or_default();
+    let (a, b) = (jobs(a), jobs(b));
+    let only = |one: &JsonMap<String, Json>, other: &JsonMap<String, Json>| {
+        one.keys()
+            .filter(|name| !other.contains_key(*name))
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    let mut changed = JsonMap::new();
+    for (name, one) in &a {
+        let Some(other) = b.get(name) else { continue };
+        let (one, other) = (
+            one.as_object().unwrap_or(&empty),
+            other.as_object().unwrap_or(&empty),
+        );
+        let keys = one
+            .keys()
+            .chain(other.keys().filter(|key| !one.contains_key(*key)));
+        let facts: JsonMap<String, Json> = keys
+            .filter(|key| *key != "scoped_variables" && one.get(*key) != other.get(*key))
+            .map(|key| (key.clone(), json!({"a": one.get(key), "b": other.get(key)})))
+            .collect();
+        if !facts.is_empty() {
+            changed.insert(name.clone(), Json::Object(facts));
+        }
+    }
+    json!({"only_a": only(&a, &b), "only_b": only(&b, &a), "jobs": changed})
 }

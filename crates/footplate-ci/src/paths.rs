@@ -9,12 +9,42 @@ use crate::{
 const MAX_COMPARISONS: usize = 50_000;
 
 /// Whether patterns matched, and how often.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct PathMatch {
     /// The answer.
     pub matched: bool,
     /// Paths that matched; `None` when nobody looked.
     pub paths: Option<usize>,
+    /// Paths that there were; `None` when they are not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<usize>,
+    /// The first path that matched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<String>,
+}
+
+impl PathMatch {
+    /// Nobody looked, so the answer is yes; `of` paths would have been there, where that is known.
+    pub fn assumed(of: Option<usize>) -> Self {
+        Self {
+            matched: true,
+            of,
+            ..Self::default()
+        }
+    }
+
+    /// Those of the paths that pass.
+    pub fn of(paths: &[String], passes: impl Fn(&str) -> bool) -> Self {
+        let mut found = paths.iter().filter(|path| passes(path));
+        let first = found.next().cloned();
+        let count = found.count() + usize::from(first.is_some());
+        Self {
+            matched: count > 0,
+            paths: Some(count),
+            of: Some(paths.len()),
+            first,
+        }
+    }
 }
 
 fn expanded(globs: &[String], variables: &[Variable]) -> Vec<String> {
@@ -30,29 +60,16 @@ fn expanded(globs: &[String], variables: &[Variable]) -> Vec<String> {
 /// `changes`: any changed path matches any pattern; unknown paths match. `variables` are already expanded among themselves.
 pub fn changes(globs: &[String], changed: Option<&[String]>, variables: &[Variable]) -> PathMatch {
     let Some(changed) = changed else {
-        return PathMatch {
-            matched: true,
-            paths: None,
-        };
+        return PathMatch::assumed(None);
     };
     if changed.len().saturating_mul(globs.len()) > MAX_COMPARISONS {
-        return PathMatch {
-            matched: true,
-            paths: None,
-        };
+        return PathMatch::assumed(Some(changed.len()));
     }
     let globs: Vec<Glob> = expanded(globs, variables)
         .iter()
         .map(|glob| Glob::new(glob))
         .collect();
-    let count = changed
-        .iter()
-        .filter(|path| globs.iter().any(|glob| glob.matches(path)))
-        .count();
-    PathMatch {
-        matched: count > 0,
-        paths: Some(count),
-    }
+    PathMatch::of(changed, |path| globs.iter().any(|glob| glob.matches(path)))
 }
 
 /// `exists`: some file of the sorted list is named exactly, lies in a folder named with a slash at its end, or matches.
@@ -64,34 +81,25 @@ pub fn exists(globs: &[String], files: &[String], variables: &[Variable]) -> Pat
     for name in names {
         let found = if name.ends_with('/') {
             let at = files.partition_point(|file| file.as_str() < name.as_str());
-            files
-                .get(at)
-                .is_some_and(|file| file.starts_with(name.as_str()))
+            files.get(at).filter(|file| file.starts_with(name.as_str()))
         } else {
             files
                 .binary_search_by(|file| file.as_str().cmp(name))
-                .is_ok()
+                .ok()
+                .and_then(|at| files.get(at))
         };
-        if found {
+        if let Some(first) = found {
             return PathMatch {
                 matched: true,
                 paths: Some(1),
+                of: Some(files.len()),
+                first: Some(first.clone()),
             };
         }
     }
     if files.len().saturating_mul(patterns.len()) > MAX_COMPARISONS {
-        return PathMatch {
-            matched: true,
-            paths: None,
-        };
+        return PathMatch::assumed(Some(files.len()));
     }
     let patterns: Vec<Glob> = patterns.into_iter().map(|glob| Glob::new(glob)).collect();
-    let count = files
-        .iter()
-        .filter(|file| patterns.iter().any(|glob| glob.matches(file)))
-        .count();
-    PathMatch {
-        matched: count > 0,
-        paths: Some(count),
-    }
+    PathMatch::of(files, |file| patterns.iter().any(|glob| glob.matches(file)))
 }

@@ -6,6 +6,7 @@ use serde_json::Value as Json;
 use crate::{
     ask::{Answer, Answers, Origin, Request},
     config::Config,
+    diagnostic::Diagnostic,
     expand::{Instance, Names},
     expr::{Atom, Expr},
     keywords::{
@@ -15,9 +16,12 @@ use crate::{
     paths::{self, PathMatch},
     patterns,
     variables::{SortOptions, Variable, sort_and_expand},
+    why::{Level, Looked, MASKED, PathKind, Paths, Provenance, Why},
     yaml::Span,
 };
 
+/// The default of `only` (`ci-yaml.md §12.2`), as a why shows it.
+const DEFAULT_REFS: &str = "branches, tags";
 const MAX_REGEXP: usize = 255;
 /// Steps back that one match may take.
 const BACKTRACK_LIMIT: usize = 20_000;
@@ -39,23 +43,6 @@ pub struct Context {
     pub overriding: Vec<Variable>,
 }
 
-/// Why a job is in the pipeline or not.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Why {
-    /// What decided: `always`, `rules[2]`, `no rule matched`, `only`, `except`, `workflow`.
-    pub decided_by: String,
-    /// Line of the deciding entry.
-    pub line: u32,
-    /// Number of its file.
-    pub file: u32,
-    /// Each atom of the conditions that were looked at, with its value.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub atoms: Vec<Atom>,
-    /// What `changes` or `exists` found.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub paths: Vec<PathMatch>,
-}
-
 /// The outcome of one rule.
 pub enum Matched {
     /// It holds.
@@ -74,7 +61,22 @@ pub struct Traces {
     /// Atoms of the condition.
     pub atoms: Vec<Atom>,
     /// Path matches.
-    pub paths: Vec<PathMatch>,
+    pub paths: Vec<Paths>,
+}
+
+impl Traces {
+    /// As an entry that was looked at.
+    pub(crate) fn looked(self, entry: String, rule: &Rule, matched: bool) -> Looked {
+        Looked {
+            entry,
+            line: rule.span.line,
+            file: rule.span.file,
+            matched,
+            condition: rule.condition.as_ref().map(|(text, _)| text.clone()),
+            atoms: self.atoms,
+            paths: self.paths,
+        }
+    }
 }
 
 fn lookup<'v>(variables: &'v [Variable], name: &str) -> Option<&'v str> {
@@ -95,19 +97,26 @@ pub fn matches(
 ) -> Matched {
     let mut traces = Traces::default();
     if let Some((_, condition)) = &rule.condition {
-        let evaluation = condition.evaluate(|name| lookup(variables, name).map(str::to_owned));
-        let truthful = evaluation.truthful();
-        traces.atoms = evaluation.atoms;
+        let (truthful, atoms) = holds(condition, variables);
+        traces.atoms = atoms;
         if !truthful {
             return Matched::No(traces);
         }
     }
-    for (kind, paths) in [("changes", &rule.changes), ("exists", &rule.exists)] {
+    for (kind, paths) in [
+        (PathKind::Changes, &rule.changes),
+        (PathKind::Exists, &rule.exists),
+    ] {
         let Some(paths) = paths else { continue };
         match path_rule(kind, paths, variables, origin, answers) {
             PathOutcome::Found(found) => {
-                traces.paths.push(found);
-                if !found.matched {
+                let matched = found.matched;
+                traces.paths.push(Paths {
+                    kind,
+                    patterns: paths.written(),
+                    found,
+                });
+                if !matched {
                     return Matched::No(traces);
                 }
             }
@@ -120,6 +129,25 @@ pub fn matches(
     Matched::Yes(traces)
 }
 
+/// Whether an expression holds, with its atoms; values of masked variables stay masked.
+fn holds(expr: &Expr, variables: &[Variable]) -> (bool, Vec<Atom>) {
+    let evaluation = expr.evaluate(|name| lookup(variables, name).map(str::to_owned));
+    let truthful = evaluation.truthful();
+    let mut atoms = evaluation.atoms;
+    for atom in &mut atoms {
+        let lone = atom.text.strip_prefix('$');
+        let masked = |name| {
+            variables
+                .iter()
+                .any(|known| known.key == name && known.masked)
+        };
+        if atom.value.starts_with('"') && lone.is_some_and(masked) {
+            MASKED.clone_into(&mut atom.value);
+        }
+    }
+    (truthful, atoms)
+}
+
 enum PathOutcome {
     Found(PathMatch),
     Missing,
@@ -127,7 +155,7 @@ enum PathOutcome {
 }
 
 fn path_rule(
-    kind: &str,
+    kind: PathKind,
     rule: &PathRule,
     variables: &[Variable],
     origin: &Origin,
@@ -143,7 +171,7 @@ fn path_rule(
         )
         .unwrap_or_else(|_| text.clone())
     };
-    let request = if kind == "changes" {
+    let request = if kind == PathKind::Changes {
         Request::Changes(rule.compare_to.as_ref().map(fill))
     } else {
         let project = rule.project.as_ref().map(fill);
@@ -164,6 +192,7 @@ fn path_rule(
         Answer::Unknown | Answer::Text(_) | Answer::Component(_) => None,
     };
     if let Some(regexp) = &rule.regexp {
+        let kind = kind.as_str();
         let pattern = fill(regexp);
         if pattern.chars().count() > MAX_REGEXP {
             return PathOutcome::Failed(format!(
@@ -171,10 +200,7 @@ fn path_rule(
             ));
         }
         let Some(known) = known else {
-            return PathOutcome::Found(PathMatch {
-                matched: true,
-                paths: None,
-            });
+            return PathOutcome::Found(PathMatch::assumed(None));
         };
         // Ruby's patterns have look-around, so this engine may go back; its steps are bounded.
         let Ok(pattern) = fancy_regex::RegexBuilder::new(&pattern)
@@ -183,19 +209,14 @@ fn path_rule(
         else {
             return PathOutcome::Failed(format!("rules:{kind}:regexp is invalid"));
         };
-        let count = known
-            .iter()
-            .filter(|path| pattern.is_match(path).unwrap_or(false))
-            .count();
-        return PathOutcome::Found(PathMatch {
-            matched: count > 0,
-            paths: Some(count),
-        });
+        return PathOutcome::Found(PathMatch::of(known, |path| {
+            pattern.is_match(path).unwrap_or(false)
+        }));
     }
     let globs = rule.paths.as_deref().unwrap_or_default();
     PathOutcome::Found(match (kind, known) {
-        ("changes", known) => paths::changes(globs, known, &expanded),
-        (_, known) => paths::exists(globs, known.unwrap_or_default(), &expanded),
+        (PathKind::Changes, known) => paths::changes(globs, known, &expanded),
+        (PathKind::Exists, known) => paths::exists(globs, known.unwrap_or_default(), &expanded),
     })
 }
 
@@ -241,11 +262,13 @@ pub struct Evaluated {
     /// What became of it.
     pub outcome: Outcome,
     /// GitLab's messages where it was not created.
-    pub errors: Vec<String>,
+    pub errors: Vec<Diagnostic>,
     /// Jobs that are in it.
     pub jobs: Vec<Chosen>,
     /// Jobs that are not, and why.
     pub absent: Vec<(String, Why)>,
+    /// What the workflow decided; `None` = there are no `workflow:rules`.
+    pub workflow: Option<Why>,
     /// Variables of the matching workflow rule.
     pub workflow_variables: Vec<YamlVariable>,
     /// `auto_cancel` after workflow rules, as JSON.
@@ -321,22 +344,26 @@ pub fn evaluate(
         errors: Vec::new(),
         jobs: Vec::new(),
         absent: Vec::new(),
+        workflow: None,
         workflow_variables: Vec::new(),
         auto_cancel: config.workflow.auto_cancel.clone(),
     };
-    match workflow(context, config, answers) {
+    let (outcome, reason) = workflow(context, config, answers);
+    result.workflow = reason;
+    match outcome {
         WorkflowOutcome::Missing => return None,
         WorkflowOutcome::Failed(message) => {
             return Some(Evaluated {
                 outcome: Outcome::Error,
-                errors: vec![message],
+                errors: vec![Diagnostic::new(message, config.workflow.span)],
                 ..result
             });
         }
         WorkflowOutcome::Filtered => {
+            let message = "Pipeline filtered out by workflow rules.";
             return Some(Evaluated {
                 outcome: Outcome::Filtered,
-                errors: vec!["Pipeline filtered out by workflow rules.".to_owned()],
+                errors: vec![Diagnostic::new(message, config.workflow.span)],
                 ..result
             });
         }
@@ -367,7 +394,10 @@ pub fn evaluate(
             answers,
         ) {
             Decision::Missing => missing = true,
-            Decision::Failed(message) => result.errors.push(message),
+            Decision::Failed(message) => {
+                let fault = Diagnostic::new(message, instance.job.span);
+                result.errors.push(fault);
+            }
             Decision::Out(why) => result.absent.push((instance.name.clone(), why)),
             Decision::In(chosen) => result.jobs.push(*chosen),
         }
@@ -390,25 +420,109 @@ fn workflow<'c>(
     context: &Context,
     config: &'c Config,
     answers: &mut Answers,
-) -> WorkflowOutcome<'c> {
+) -> (WorkflowOutcome<'c>, Option<Why>) {
     let Some(rules) = &config.workflow.rules else {
-        return WorkflowOutcome::Passed(None);
+        return (WorkflowOutcome::Passed(None), None);
     };
     let mut variables = context.predefined.clone();
     variables.extend(config.variables.iter().map(to_variable));
     variables.extend(context.overriding.iter().cloned());
-    for rule in rules {
+    let mut looked = Vec::new();
+    let mut outcome = WorkflowOutcome::Filtered;
+    let mut decided: Option<(String, &Rule)> = None;
+    for (number, rule) in rules.iter().enumerate() {
+        let entry = format!("workflow:rules[{number}]");
         match matches(rule, &variables, &Origin::default(), answers, "workflow") {
-            Matched::Missing => return WorkflowOutcome::Missing,
-            Matched::Failed(message) => return WorkflowOutcome::Failed(message),
-            Matched::No(_) => {}
-            Matched::Yes(_) if rule.when.as_deref() == Some("never") => {
-                return WorkflowOutcome::Filtered;
+            Matched::Missing => return (WorkflowOutcome::Missing, None),
+            Matched::Failed(message) => return (WorkflowOutcome::Failed(message), None),
+            Matched::No(traces) => looked.push(traces.looked(entry, rule, false)),
+            Matched::Yes(traces) => {
+                looked.push(traces.looked(entry.clone(), rule, true));
+                if rule.when.as_deref() != Some("never") {
+                    outcome = WorkflowOutcome::Passed(Some(rule));
+                }
+                decided = Some((entry, rule));
+                break;
             }
-            Matched::Yes(_) => return WorkflowOutcome::Passed(Some(rule)),
         }
     }
-    WorkflowOutcome::Filtered
+    let mut why = match decided {
+        Some((entry, rule)) => Why {
+            when: rule.when.clone(),
+            ..Why::new(entry, rule.span)
+        },
+        None => Why::new("no workflow rule matched", config.workflow.span),
+    };
+    why.looked_at = looked;
+    let layers = Layers {
+        context,
+        config,
+        workflow: &[],
+        instance: None,
+    };
+    (outcome, Some(layers.told(why, &variables)))
+}
+
+/// Where the variables that a condition sees come from.
+struct Layers<'c> {
+    context: &'c Context,
+    config: &'c Config,
+    workflow: &'c [YamlVariable],
+    instance: Option<&'c Instance>,
+}
+
+impl Layers<'_> {
+    /// The why with the variables that it mentions, cut to its size.
+    fn told(&self, mut why: Why, variables: &[Variable]) -> Why {
+        why.variables = why
+            .mentioned()
+            .into_iter()
+            .map(|name| self.provenance(name, variables))
+            .collect();
+        why.fitted()
+    }
+
+    fn provenance(&self, name: &str, variables: &[Variable]) -> Provenance {
+        let has = |list: &[YamlVariable]| list.iter().any(|variable| variable.key == name);
+        let inherits = self
+            .instance
+            .is_none_or(|instance| instance.job.inherit_variables.lets(name));
+        let own = self
+            .instance
+            .is_some_and(|instance| has(&instance.variables));
+        let mut levels: Vec<Level> = [
+            (own, Level::Job),
+            (inherits && has(self.workflow), Level::Workflow),
+            (inherits && has(&self.config.variables), Level::Root),
+        ]
+        .into_iter()
+        .filter_map(|(there, level)| there.then_some(level))
+        .collect();
+        let above = self.context.overriding.iter().rev();
+        let above = above.filter(|variable| variable.key == name);
+        levels.splice(0..0, above.map(|variable| variable.level));
+        let found = variables.iter().rev().find(|variable| variable.key == name);
+        let below = self.context.predefined.iter();
+        if below.clone().any(|variable| variable.key == name)
+            || (levels.is_empty() && found.is_some())
+        {
+            levels.push(Level::Predefined);
+        }
+        levels.dedup();
+        let mut levels = levels.into_iter();
+        Provenance {
+            name: name.to_owned(),
+            value: found.map(|variable| {
+                if variable.masked {
+                    MASKED.to_owned()
+                } else {
+                    variable.value.clone()
+                }
+            }),
+            level: levels.next(),
+            over: levels.collect(),
+        }
+    }
 }
 
 enum Decision {
@@ -416,16 +530,6 @@ enum Decision {
     Out(Why),
     Missing,
     Failed(String),
-}
-
-fn why(decided_by: impl Into<String>, span: Span, traces: Traces) -> Why {
-    Why {
-        decided_by: decided_by.into(),
-        line: span.line,
-        file: span.file,
-        atoms: traces.atoms,
-        paths: traces.paths,
-    }
 }
 
 fn decide(
@@ -445,18 +549,31 @@ fn decide(
         needs: instance.needs.clone(),
         interruptible: None,
         rule_variables: Vec::new(),
-        why: why("always", job.span, Traces::default()),
+        why: Why::new("always", job.span),
         instance: instance.clone(),
+    };
+    let layers = Layers {
+        context,
+        config,
+        workflow,
+        instance: Some(instance),
     };
     let variables = scoped(context, config, workflow, instance, &[]);
     let Some(rules) = &job.rules else {
         return match policies(context, job, &variables, answers) {
             None => Decision::Missing,
-            Some(Ok(())) => Decision::In(Box::new(chosen)),
-            Some(Err(what)) => Decision::Out(why(what, job.span, Traces::default())),
+            Some((lets_in, why)) => {
+                let why = layers.told(why, &variables);
+                if lets_in {
+                    chosen.why = why;
+                    Decision::In(Box::new(chosen))
+                } else {
+                    Decision::Out(why)
+                }
+            }
         };
     };
-    let mut looked = Traces::default();
+    let mut looked = Vec::new();
     for (number, rule) in rules.iter().enumerate() {
         match matches(
             rule,
@@ -468,23 +585,31 @@ fn decide(
             Matched::Missing => return Decision::Missing,
             Matched::Failed(message) => return Decision::Failed(message),
             Matched::No(traces) => {
-                looked.atoms.extend(traces.atoms);
-                looked.paths.extend(traces.paths);
+                looked.push(traces.looked(format!("rules[{number}]"), rule, false));
             }
             Matched::Yes(traces) => {
-                looked.atoms.extend(traces.atoms);
-                looked.paths.extend(traces.paths);
-                let reason = why(format!("rules[{number}]"), rule.span, looked);
+                let entry = format!("rules[{number}]");
+                looked.push(traces.looked(entry.clone(), rule, true));
+                let why = Why {
+                    when: rule.when.clone(),
+                    looked_at: looked,
+                    ..Why::new(entry, rule.span)
+                };
+                let why = layers.told(why, &variables);
                 if rule.when.as_deref() == Some("never") {
-                    return Decision::Out(reason);
+                    return Decision::Out(why);
                 }
-                chosen.why = reason;
+                chosen.why = why;
                 apply(rule, names, &mut chosen);
                 return Decision::In(Box::new(chosen));
             }
         }
     }
-    Decision::Out(why("no rule matched", job.span, looked))
+    let why = Why {
+        looked_at: looked,
+        ..Why::new("no rule matched", job.span)
+    };
+    Decision::Out(layers.told(why, &variables))
 }
 
 fn apply(rule: &Rule, names: &Names, chosen: &mut Chosen) {
@@ -503,36 +628,48 @@ fn apply(rule: &Rule, names: &Names, chosen: &mut Chosen) {
     chosen.rule_variables.clone_from(&rule.variables);
 }
 
-/// `only` and `except`; `None` while answers are missing, `Err` with what kept the job out.
+/// `only` and `except`: whether they let the job in and why; `None` while answers are missing.
+///
+/// Every part of `only` has to hold, none of `except` may. The first that does otherwise decides, else the last part of `only`.
 fn policies(
     context: &Context,
     job: &crate::job::Job,
     variables: &[Variable],
     answers: &mut Answers,
-) -> Option<Result<(), &'static str>> {
-    if let Some(only) = &job.only {
-        for part in policy_parts(only, context, variables, answers) {
-            if !part? {
-                return Some(Err("only"));
+) -> Option<(bool, Why)> {
+    let mut why = Why::new("always", job.span);
+    for (word, policy, wanted) in [("only", &job.only, true), ("except", &job.except, false)] {
+        let Some(policy) = policy else { continue };
+        for part in policy_parts(word, policy, job, context, variables, answers)? {
+            let matched = part.matched;
+            if matched != wanted || wanted {
+                why.decided_by.clone_from(&part.entry);
+            }
+            why.looked_at.push(part);
+            if matched != wanted {
+                return Some((false, why));
             }
         }
     }
-    if let Some(except) = &job.except {
-        for part in policy_parts(except, context, variables, answers) {
-            if part? {
-                return Some(Err("except"));
-            }
-        }
+    // Nothing but the default of a job without conditions let it in.
+    if let [default] = why.looked_at.as_slice()
+        && default.entry == "only:refs"
+        && default.condition.as_deref() == Some(DEFAULT_REFS)
+    {
+        why = Why::new("always", job.span);
     }
-    Some(Ok(()))
+    Some((true, why))
 }
 
+/// The parts of `only` or `except`, each looked at; `None` while answers are missing.
 fn policy_parts(
+    word: &str,
     policy: &Json,
+    job: &crate::job::Job,
     context: &Context,
     variables: &[Variable],
     answers: &mut Answers,
-) -> Vec<Option<bool>> {
+) -> Option<Vec<Looked>> {
     let strings = |key: &str| {
         policy.get(key).and_then(Json::as_array).map(|list| {
             list.iter()
@@ -540,38 +677,60 @@ fn policy_parts(
                 .collect::<Vec<_>>()
         })
     };
+    let part = |key: &str, matched: bool| Looked {
+        entry: format!("{word}:{key}"),
+        line: job.span.line,
+        file: job.span.file,
+        matched,
+        condition: None,
+        atoms: Vec::new(),
+        paths: Vec::new(),
+    };
     let mut parts = Vec::new();
     if let Some(refs) = strings("refs") {
-        parts.push(Some(refs.iter().any(|item| ref_matches(item, context))));
+        let matched = refs.iter().any(|item| ref_matches(item, context));
+        let mut looked = part("refs", matched);
+        looked.condition = Some(refs.join(", "));
+        parts.push(looked);
     }
     if policy.get("kubernetes").is_some() {
-        parts.push(Some(
-            lookup(variables, "CI_KUBERNETES_ACTIVE") == Some("true"),
-        ));
+        let active = lookup(variables, "CI_KUBERNETES_ACTIVE") == Some("true");
+        parts.push(part("kubernetes", active));
     }
     if let Some(list) = strings("variables") {
-        let holds = |text: &String| {
-            Expr::parse(text).is_ok_and(|expr| {
-                expr.evaluate(|name| lookup(variables, name).map(str::to_owned))
-                    .truthful()
-            })
-        };
-        parts.push(Some(list.iter().any(holds)));
+        let mut looked = part("variables", false);
+        looked.condition = Some(list.join(", "));
+        for expr in list.iter().filter_map(|text| Expr::parse(text).ok()) {
+            let (truthful, atoms) = holds(&expr, variables);
+            looked.atoms.extend(atoms);
+            if truthful {
+                looked.matched = true;
+                break;
+            }
+        }
+        parts.push(looked);
     }
     if let Some(globs) = strings("changes") {
+        let kind = PathKind::Changes;
+        let patterns = globs.clone();
         let rule = PathRule {
             paths: Some(globs),
             ..PathRule::default()
         };
-        parts.push(
-            match path_rule("changes", &rule, variables, &Origin::default(), answers) {
-                PathOutcome::Found(found) => Some(found.matched),
-                PathOutcome::Missing => None,
-                PathOutcome::Failed(_) => Some(true),
-            },
-        );
+        let found = match path_rule(kind, &rule, variables, &Origin::default(), answers) {
+            PathOutcome::Found(found) => found,
+            PathOutcome::Missing => return None,
+            PathOutcome::Failed(_) => PathMatch::assumed(None),
+        };
+        let mut looked = part("changes", found.matched);
+        looked.paths.push(Paths {
+            kind,
+            patterns,
+            found,
+        });
+        parts.push(looked);
     }
-    parts
+    Some(parts)
 }
 
 /// One item of `refs` (`ci-yaml.md §12.2`).
@@ -629,10 +788,15 @@ fn finish(result: &mut Evaluated) {
             .filter(|need| !need.optional && !names.contains(&need.name))
         {
             let (own, other) = (&job.instance.name, &need.name);
-            result.errors.push(format!(
+            let message = format!(
                 "'{own}' job needs '{other}' job, but '{other}' does not exist in the pipeline. This might be because of the only, except, or rules keywords. \
                  To need a job that sometimes does not exist in the pipeline, use needs:optional."
-            ));
+            );
+            let absent = result.absent.iter().find(|(name, _)| name == other);
+            let help = absent
+                .map(|(_, why)| format!("`{other}` is not in this pipeline: {}", why.decided_by));
+            let fault = Diagnostic::new(message, job.instance.job.span).with_help(help);
+            result.errors.push(fault);
         }
         needs.retain(|need| names.contains(&need.name));
     }
@@ -644,8 +808,9 @@ fn finish(result: &mut Evaluated) {
         .all(|job| matches!(job.instance.job.stage.as_str(), ".pre" | ".post"))
     {
         result.outcome = Outcome::Empty;
-        result.errors.push(
-            "Pipeline will not run for the selected trigger. The rules configuration prevented any jobs from being added to the pipeline.".to_owned(),
-        );
+        let message = "Pipeline will not run for the selected trigger. The rules configuration prevented any jobs from being added to the pipeline.";
+        result
+            .errors
+            .push(Diagnostic::new(message, Span::default()));
     }
 }

@@ -1,6 +1,6 @@
 //! The variables that exist while a configuration is compiled (`pipeline-processing.md §14`, `§19` phase P).
 
-use footplate_ci::{Context, variables::Variable};
+use footplate_ci::{Context, Level, variables::Variable};
 use footplate_git::GitRef;
 use footplate_model::{
     GivenVariable, NamespaceId, Project, ProjectId, Timestamp, User, VariableOwner, VariableType,
@@ -50,6 +50,7 @@ pub(crate) fn compiler_variables(list: &VariableList) -> Vec<Variable> {
             file: variable.file,
             masked: variable.masked,
             public: variable.public,
+            level: variable.level,
         })
         .collect()
 }
@@ -169,6 +170,7 @@ pub(crate) fn given(variables: &[GivenVariable]) -> VariableList {
                 masked: false,
                 file: variable.variable_type == VariableType::File,
                 raw: variable.raw,
+                level: Level::Pipeline,
             })
             .collect(),
     )
@@ -213,9 +215,18 @@ pub(crate) async fn secret_variables(
             masked: variable.masked,
             file: variable.variable_type == VariableType::File,
             raw: variable.raw,
+            level: level(owner),
         }));
     }
     Ok(list)
+}
+
+fn level(owner: VariableOwner) -> Level {
+    match owner {
+        VariableOwner::Instance => Level::Instance,
+        VariableOwner::Group(_) => Level::Group,
+        VariableOwner::Project(_) => Level::Project,
+    }
 }
 
 fn scope_matches(scope: &str, environment: Option<&str>) -> bool {

@@ -5,7 +5,7 @@ mod compile;
 mod context;
 mod rows;
 
-use footplate_ci::{Compiled, Outcome};
+use footplate_ci::{Compiled, Diagnostic, Outcome, PipelineWhy};
 use footplate_git::{Commit, GitRef};
 use footplate_model::{
     GivenVariable, Job, Pipeline, PipelineFailureReason, PipelineId, PipelineSource, Project,
@@ -127,7 +127,14 @@ impl App {
         };
         if request.skip || (!request.ignore_skip && asks_to_skip(&request.commit.message)) {
             let pipeline = self
-                .save_bare(&request, Status::Skipped, None, &[], self.now())
+                .save_bare(
+                    &request,
+                    Status::Skipped,
+                    None,
+                    &[],
+                    &PipelineWhy::default(),
+                    self.now(),
+                )
                 .await?;
             return Ok(Creation {
                 pipeline: Some(pipeline),
@@ -171,7 +178,11 @@ impl App {
         };
         let compiled = match self.compile(compilation, &files).await? {
             Ok(compiled) => compiled,
-            Err(errors) => return self.fail(&request, errors, iid, now).await,
+            Err(errors) => {
+                return self
+                    .fail(&request, errors, &PipelineWhy::default(), now)
+                    .await;
+            }
         };
         let warnings = compiled
             .warnings
@@ -183,15 +194,15 @@ impl App {
         };
         match evaluated.outcome {
             Outcome::Error => {
-                let errors = evaluated.errors.clone();
-                self.fail(&request, errors, iid, now).await
+                self.fail(&request, messages(&evaluated.errors), &compiled.why(), now)
+                    .await
             }
             Outcome::Filtered => Ok(Creation::refused(
-                evaluated.errors.clone(),
+                messages(&evaluated.errors),
                 Some(PipelineFailureReason::FilteredByWorkflowRules),
             )),
             Outcome::Empty => Ok(Creation::refused(
-                evaluated.errors.clone(),
+                messages(&evaluated.errors),
                 Some(PipelineFailureReason::FilteredByRules),
             )),
             Outcome::Created => {
@@ -210,7 +221,7 @@ impl App {
         &self,
         request: &PipelineRequest,
         errors: Vec<String>,
-        _iid: i64,
+        why: &PipelineWhy,
         now: Timestamp,
     ) -> Result<Creation> {
         let reason = Some(PipelineFailureReason::ConfigError);
@@ -218,7 +229,7 @@ impl App {
             return Ok(Creation::refused(errors, reason));
         }
         let pipeline = self
-            .save_bare(request, Status::Failed, reason, &errors, now)
+            .save_bare(request, Status::Failed, reason, &errors, why, now)
             .await?;
         Ok(Creation {
             pipeline: Some(pipeline),
@@ -284,4 +295,8 @@ impl App {
             .await?
             .ok_or(Error::RECORD_NOT_FOUND)
     }
+}
+
+fn messages(list: &[Diagnostic]) -> Vec<String> {
+    list.iter().map(ToString::to_string).collect()
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use footplate_ci::{
-    Chosen, Compiled, Context, Evaluated, durations, scoped,
+    Chosen, Compiled, Context, Evaluated, PipelineWhy, durations, scoped,
     variables::{DirectOptions, SortOptions, Variable, expand, sort_and_expand},
 };
 use footplate_model::{
@@ -13,7 +13,7 @@ use footplate_model::{
 use footplate_store::{
     Topic, Tx, environments, jobs, pipelines, projects, resource_groups, stages,
 };
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
 use super::{ConfigVariables, PipelineRequest};
 use crate::{
@@ -71,7 +71,7 @@ impl Plan {
             push_key: request.push_key.clone(),
             variables: sealed_variables(app, &request)?,
             inputs: Json::Object(request.inputs).to_string(),
-            why: why(&compiled, evaluated),
+            why: serde_json::to_string(&compiled.why()).map_err(Error::internal)?,
             stages: used.into_iter().collect(),
             pipeline,
             jobs: rows,
@@ -136,8 +136,10 @@ impl App {
         status: Status,
         reason: Option<PipelineFailureReason>,
         errors: &[String],
+        why: &PipelineWhy,
         now: Timestamp,
     ) -> Result<Pipeline> {
+        let why = serde_json::to_string(why).map_err(Error::internal)?;
         let mut pipeline = bare(request, status, now);
         pipeline.failure_reason = reason;
         pipeline.yaml_errors = (!errors.is_empty()).then(|| errors.join(", "));
@@ -154,7 +156,7 @@ impl App {
                     ..pipeline.clone()
                 };
                 let stored = pipelines::insert(tx, &row, key.as_deref()).await?;
-                pipelines::insert_facts(tx, stored.id, sealed.clone(), "{}").await?;
+                pipelines::insert_facts(tx, stored.id, sealed.clone(), &why).await?;
                 pipelines::set_inputs(tx, stored.id, &inputs).await?;
                 tx.wake(Topic::Project(stored.project_id));
                 Ok::<_, Error>(stored.id)
@@ -362,19 +364,4 @@ fn artifacts_access(artifacts: &Json) -> i64 {
         (Some("none"), _) => i64::MAX,
         (Some(_), _) | (None, _) => 0,
     }
-}
-
-/// Why each job is in the pipeline or not, for `why`.
-fn why(compiled: &Compiled, evaluated: &Evaluated) -> String {
-    let present: serde_json::Map<String, Json> = evaluated
-        .jobs
-        .iter()
-        .map(|chosen| (chosen.instance.name.clone(), json!(chosen.why)))
-        .collect();
-    let absent: serde_json::Map<String, Json> = evaluated
-        .absent
-        .iter()
-        .map(|(name, why)| (name.clone(), json!(why)))
-        .collect();
-    json!({"files": compiled.files, "jobs": present, "absent": absent}).to_string()
 }

@@ -1,6 +1,9 @@
 //! The variables of one job, in the order of their layers (`pipeline-processing.md §14`).
 
-use footplate_ci::variables::{SortOptions, Variable, sort_and_expand};
+use footplate_ci::{
+    Level,
+    variables::{SortOptions, Variable, sort_and_expand},
+};
 use footplate_model::{
     GivenVariable, Job, JobId, JobKind, Pipeline, PipelineId, Project, Runner, User, When,
 };
@@ -99,6 +102,7 @@ pub(crate) async fn job_variables_of(
                 masked: false,
                 file: false,
                 raw: variable.raw,
+                level: Level::Job,
             }),
     );
     if let Some(user) = context.user {
@@ -113,6 +117,7 @@ pub(crate) async fn job_variables_of(
                 masked: false,
                 file: false,
                 raw: false,
+                level: Level::Pipeline,
             });
         }
     }
@@ -161,6 +166,7 @@ fn job_predefined(context: &JobContext<'_>, list: &mut VariableList) {
             masked: false,
             file: false,
             raw: false,
+            level: Level::Predefined,
         });
     }
     list.public("CI_JOB_NAME", &job.name);
@@ -237,6 +243,7 @@ pub(crate) fn expanded(list: VariableList) -> VariableList {
             file: variable.file,
             masked: variable.masked,
             public: variable.public,
+            level: variable.level,
         })
         .collect();
     let options = SortOptions {

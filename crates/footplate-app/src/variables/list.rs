@@ -1,5 +1,7 @@
 //! A list of variables in order; the last of a name wins.
 
+use footplate_ci::Level;
+
 /// A variable on its way to a job.
 #[derive(Clone, PartialEq, Eq)]
 pub struct JobVariable {
@@ -15,6 +17,8 @@ pub struct JobVariable {
     pub file: bool,
     /// Not expanded.
     pub raw: bool,
+    /// Where it comes from, for the why.
+    pub level: Level,
 }
 
 impl std::fmt::Debug for JobVariable {
@@ -53,6 +57,7 @@ impl VariableList {
             masked,
             file: false,
             raw,
+            level: Level::Predefined,
         });
     }
 

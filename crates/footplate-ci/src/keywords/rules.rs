@@ -42,6 +42,16 @@ pub struct PathRule {
     pub compare_to: Option<String>,
 }
 
+impl PathRule {
+    /// Its patterns as they were written.
+    pub fn written(&self) -> Vec<String> {
+        let paths = self.paths.iter().flatten().cloned();
+        paths
+            .chain(self.regexp.iter().map(|regexp| format!("/{regexp}/")))
+            .collect()
+    }
+}
+
 /// One rule.
 #[derive(Debug, Clone, Default)]
 pub struct Rule {

@@ -5,12 +5,14 @@ use serde_json::{Value as Json, json};
 use super::rules::{Kind, Rule, rules};
 use crate::{
     check::{Check, given, json as to_json},
-    yaml::Node,
+    yaml::{Node, Span},
 };
 
 /// The workflow of a configuration.
 #[derive(Debug, Clone, Default)]
 pub struct Workflow {
+    /// Where it stands.
+    pub span: Span,
     /// `name`, unexpanded.
     pub name: Option<String>,
     /// `rules`; `None` when there are none.
@@ -54,6 +56,7 @@ pub fn workflow(check: &mut Check, node: &Node) -> Workflow {
         }
     }
     Workflow {
+        span: node.span,
         name,
         rules: given(map, "rules")
             .and_then(|value| rules(check, "workflow:rules", value, Kind::Workflow)),

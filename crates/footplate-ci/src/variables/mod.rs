@@ -25,4 +25,7 @@ pub struct Variable {
     /// Shown to service containers.
     #[serde(default)]
     pub public: bool,
+    /// Where it comes from, for the why.
+    #[serde(default)]
+    pub level: crate::why::Level,
 }

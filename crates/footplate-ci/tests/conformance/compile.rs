@@ -285,8 +285,11 @@ fn compare(expect: &Json, compiled: &Compiled, context: Option<&Context>) -> Opt
                 Outcome::Empty => "empty",
                 Outcome::Error => "error",
             };
-            differ("pipeline", value, json!(word))
-                .or_else(|| messages(expect, "pipeline_errors", &evaluated.errors))
+            differ("pipeline", value, json!(word)).or_else(|| {
+                let errors: Vec<String> =
+                    evaluated.errors.iter().map(ToString::to_string).collect();
+                messages(expect, "pipeline_errors", &errors)
+            })
         }),
     ];
     checks

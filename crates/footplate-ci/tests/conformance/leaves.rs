@@ -78,6 +78,7 @@ fn variable_list(value: &Json) -> Vec<Variable> {
         Json::Array(list) => list
             .iter()
             .map(|entry| Variable {
+                level: Default::default(),
                 key: text(&entry["key"]),
                 value: text(&entry["value"]),
                 raw: flag(entry, "raw"),

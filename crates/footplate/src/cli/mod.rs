@@ -3,6 +3,7 @@
 mod lint;
 mod runner;
 mod serve;
+mod why;
 
 use std::process::ExitCode;
 
@@ -24,6 +25,8 @@ enum Command {
     Serve(Serve),
     /// Checks a configuration without a server, or shows the pipeline that it would make.
     Lint(lint::Lint),
+    /// Tells what decided about each job: of a pipeline on a server, or of a file on disk.
+    Why(Box<why::Why>),
     /// The built-in runner, as a process of its own; `serve` starts it.
     #[command(hide = true)]
     Runner(runner::Runner),
@@ -35,6 +38,7 @@ pub fn main() -> ExitCode {
     match cli.command {
         Command::Serve(serve) => serve.run(),
         Command::Lint(lint) => lint.run(),
+        Command::Why(why) => why.run(),
         Command::Runner(runner) => runner.run(),
     }
 }
