@@ -6,6 +6,8 @@ use crate::yaml::{Map, Node, Span, Value};
 
 /// References inside referenced values.
 const MAX_DEPTH: usize = 10;
+/// Nodes that references may bring in, each time they are used.
+const MAX_NODES: usize = 200_000;
 
 /// Why a reference cannot be resolved, in GitLab's words.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -23,13 +25,37 @@ pub struct ReferenceError {
 /// The first reference that cannot be resolved.
 pub fn resolve(root: &Map) -> Result<Map, ReferenceError> {
     let mut resolved = Map::default();
+    let mut budget = MAX_NODES;
     for entry in root.iter() {
         resolved.insert(
             entry.key.clone(),
-            node(root, &entry.value, &mut Vec::new())?,
+            node(root, &entry.value, &mut Vec::new(), &mut budget)?,
         );
     }
     Ok(resolved)
+}
+
+/// Nodes of a tree, counted no further than to a limit.
+fn count(value: &Node, limit: usize) -> usize {
+    let mut total = 1;
+    let mut add = |node: &Node| {
+        if total < limit {
+            total += count(node, limit - total);
+        }
+    };
+    match &value.value {
+        Value::Seq(items) => items.iter().for_each(&mut add),
+        Value::Map(map) => map.iter().for_each(|entry| add(&entry.value)),
+        Value::Reference(_)
+        | Value::Null
+        | Value::Bool(_)
+        | Value::Int(_)
+        | Value::Float(_)
+        | Value::Str(_)
+        | Value::Symbol(_)
+        | Value::Binary(_) => {}
+    }
+    total
 }
 
 fn has_reference(value: &Node) -> bool {
@@ -47,22 +73,27 @@ fn has_reference(value: &Node) -> bool {
     }
 }
 
-fn node(root: &Map, value: &Node, chain: &mut Vec<Vec<String>>) -> Result<Node, ReferenceError> {
+fn node(
+    root: &Map,
+    value: &Node,
+    chain: &mut Vec<Vec<String>>,
+    budget: &mut usize,
+) -> Result<Node, ReferenceError> {
     if !has_reference(value) {
         return Ok(value.clone());
     }
     let resolved = match &value.value {
-        Value::Reference(argument) => return follow(root, value.span, argument, chain),
+        Value::Reference(argument) => return follow(root, value.span, argument, chain, budget),
         Value::Seq(items) => Value::Seq(Arc::new(
             items
                 .iter()
-                .map(|item| node(root, item, chain))
+                .map(|item| node(root, item, chain, budget))
                 .collect::<Result<_, _>>()?,
         )),
         Value::Map(map) => {
             let mut out = Map::default();
             for entry in map.iter() {
-                out.insert(entry.key.clone(), node(root, &entry.value, chain)?);
+                out.insert(entry.key.clone(), node(root, &entry.value, chain, budget)?);
             }
             Value::Map(Arc::new(out))
         }
@@ -76,6 +107,7 @@ fn follow(
     span: Span,
     argument: &Node,
     chain: &mut Vec<Vec<String>>,
+    budget: &mut usize,
 ) -> Result<Node, ReferenceError> {
     let fail = |what: &str| ReferenceError {
         message: format!("!reference {} {what}", inspect(argument)),
@@ -115,8 +147,13 @@ fn follow(
     let Some(target) = target else {
         return Err(fail("could not be found"));
     };
+    let cost = count(target, *budget + 1);
+    *budget = budget.checked_sub(cost).ok_or_else(|| ReferenceError {
+        message: "The parsed YAML is too big".to_owned(),
+        span,
+    })?;
     chain.push(path);
-    let resolved = node(root, target, chain);
+    let resolved = node(root, target, chain, budget);
     chain.pop();
     resolved
 }

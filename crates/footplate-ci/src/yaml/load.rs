@@ -73,18 +73,38 @@ pub fn load(text: &[u8], file: u32, limits: Limits) -> Result<Node, YamlError> {
     } else {
         text
     };
-    let mut input = text;
-    let mut parser = Parser::new();
-    parser.set_input_string(&mut input);
-    let mut loader = Loader {
-        parser,
-        text,
-        file,
-        limits,
-        spent: 0,
-        anchors: HashMap::new(),
+    if is_open(text) {
+        return load_open(text, file, limits);
+    }
+    Loader::read(text, None, file, limits).0
+}
+
+/// The text does not end with a line break, and there may be a block scalar at its end. The scanner cannot read such a scalar.
+fn is_open(text: &[u8]) -> bool {
+    let utf_16 = text.starts_with(&[0xff, 0xfe]) || text.starts_with(&[0xfe, 0xff]);
+    text.last().is_some_and(|last| *last != b'\n')
+        && !utf_16
+        && text.iter().any(|byte| matches!(byte, b'|' | b'>'))
+}
+
+/// Reads a text as if it ended with a line break, and takes that break out of the last block scalar again.
+fn load_open(text: &[u8], file: u32, limits: Limits) -> Result<Node, YamlError> {
+    let mut closed = text.to_vec();
+    closed.push(b'\n');
+    let bom = if text.starts_with(&[0xef, 0xbb, 0xbf]) {
+        3
+    } else {
+        0
     };
-    loader.document()
+    let (read, met) = Loader::read(&closed, Some(text.len() - bom), file, limits);
+    match read {
+        Err(YamlError::Syntax { .. }) if !met => {
+            // The place in the message may be the end of the text, so it is read as it is. Where the scanner meets a
+            // block scalar after all, the first message is good enough.
+            std::panic::catch_unwind(|| Loader::read(text, None, file, limits).0).unwrap_or(read)
+        }
+        Ok(_) | Err(_) => read,
+    }
 }
 
 struct Loader<'r> {
@@ -94,6 +114,10 @@ struct Loader<'r> {
     limits: Limits,
     spent: usize,
     anchors: HashMap<String, Option<Anchored>>,
+    /// Bytes of the text without the line break that was put behind it.
+    open_at: Option<usize>,
+    /// The block scalar at that end was met.
+    met_open_end: bool,
 }
 
 #[derive(Clone)]
@@ -111,6 +135,52 @@ struct Built {
 }
 
 impl Loader<'_> {
+    /// The first document, and whether the open end of the text was met in a block scalar.
+    fn read(
+        text: &[u8],
+        open_at: Option<usize>,
+        file: u32,
+        limits: Limits,
+    ) -> (Result<Node, YamlError>, bool) {
+        let mut input = text;
+        let mut parser = Parser::new();
+        parser.set_input_string(&mut input);
+        let mut loader = Loader {
+            parser,
+            text,
+            file,
+            limits,
+            spent: 0,
+            anchors: HashMap::new(),
+            open_at,
+            met_open_end: false,
+        };
+        let read = loader.document();
+        (read, loader.met_open_end)
+    }
+
+    /// A block scalar that reaches the open end loses the line break that was put there: always when its last line has
+    /// text, else only where every break is kept.
+    fn close(&mut self, value: &mut String, start: Mark, end: Mark) {
+        let index = |mark: Mark| usize::try_from(mark.index).unwrap_or(usize::MAX);
+        let Some(open_at) = self.open_at.filter(|open_at| index(end) > *open_at) else {
+            return;
+        };
+        self.met_open_end = true;
+        let text = &self.text[self.text.len() - 1 - open_at..];
+        let last = text[..open_at].rsplit(|byte| *byte == b'\n').next();
+        let blank = last.is_some_and(|line| line.iter().all(u8::is_ascii_whitespace));
+        let header = text.get(index(start)..).unwrap_or_default();
+        let header = header
+            .split(|byte| *byte == b'\n')
+            .next()
+            .unwrap_or_default();
+        let keeps = header.iter().take(3).any(|byte| *byte == b'+');
+        if (!blank || keeps) && value.ends_with('\n') {
+            value.pop();
+        }
+    }
+
     fn next(&mut self) -> Result<Event, YamlError> {
         self.parser
             .parse()
@@ -171,10 +241,13 @@ impl Loader<'_> {
             EventData::Scalar {
                 anchor,
                 tag,
-                value,
+                mut value,
                 style,
                 ..
             } => {
+                if matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) {
+                    self.close(&mut value, event.start_mark, event.end_mark);
+                }
                 self.spend(NODE_COST + value.len().saturating_sub(EMBEDDED))?;
                 let plain = style == ScalarStyle::Plain;
                 let before = self.spent;

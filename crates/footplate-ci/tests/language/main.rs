@@ -1,5 +1,11 @@
 //! The language by examples of our own: what a configuration means, what is refused and in which words, and why.
 
+#[expect(dead_code, reason = "only the folder of the data is needed here")]
+#[path = "../conformance/harness.rs"]
+mod harness;
+
+mod bombs;
+mod fuzz;
 mod includes;
 mod jobs;
 mod keywords;

@@ -43,8 +43,8 @@ impl Why {
     /// Exits 0 when it can tell, 1 where the job or pipeline is not there or the configuration has faults, 2 for wrong usage.
     pub fn run(self) -> ExitCode {
         let told = match self.pipeline {
-            Some(id) => self.from_server(id),
-            None => self.from_file(),
+            Some(id) => self.told_by_server(id),
+            None => self.told_by_file(),
         };
         match told {
             Ok(object) => self.tell(&object),
@@ -56,7 +56,7 @@ impl Why {
     }
 
     /// The why of every job, in the form in which a server answers it.
-    fn from_file(&self) -> Result<Json, (u8, String)> {
+    fn told_by_file(&self) -> Result<Json, (u8, String)> {
         let text = read(&self.file).map_err(|error| {
             let file = self.file.display();
             (2, format!("footplate why: {file}: {error}\n"))
@@ -71,7 +71,7 @@ impl Why {
         }
     }
 
-    fn from_server(&self, id: u64) -> Result<Json, (u8, String)> {
+    fn told_by_server(&self, id: u64) -> Result<Json, (u8, String)> {
         let (server, project) = (self.server.as_deref(), self.flags.project());
         let (Some(server), Some(project)) = (server, project) else {
             return Err((
