@@ -1,7 +1,7 @@
 //! Rules evaluated for one pipeline: which jobs are in it, how, and why (`ci-yaml.md §9.2`, `§12.2`, `§22`).
 
 use footplate_model::{Need, PipelineSource};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use crate::{
     ask::{Answer, Answers, Origin, Request},
@@ -20,8 +20,6 @@ use crate::{
     yaml::Span,
 };
 
-/// The default of `only` (`ci-yaml.md §12.2`), as a why shows it.
-const DEFAULT_REFS: &str = "branches, tags";
 const MAX_REGEXP: usize = 255;
 /// Steps back that one match may take.
 const BACKTRACK_LIMIT: usize = 20_000;
@@ -638,6 +636,8 @@ fn policies(
     answers: &mut Answers,
 ) -> Option<(bool, Why)> {
     let mut why = Why::new("always", job.span);
+    let default = json!({"refs": ["branches", "tags"]});
+    let bare = job.except.is_none() && job.only.as_ref() == Some(&default);
     for (word, policy, wanted) in [("only", &job.only, true), ("except", &job.except, false)] {
         let Some(policy) = policy else { continue };
         for part in policy_parts(word, policy, job, context, variables, answers)? {
@@ -647,15 +647,16 @@ fn policies(
             }
             why.looked_at.push(part);
             if matched != wanted {
+                if bare {
+                    why.decided_by.push_str(" (default)");
+                    why.looked_at.clear();
+                }
                 return Some((false, why));
             }
         }
     }
     // Nothing but the default of a job without conditions let it in.
-    if let [default] = why.looked_at.as_slice()
-        && default.entry == "only:refs"
-        && default.condition.as_deref() == Some(DEFAULT_REFS)
-    {
+    if bare {
         why = Why::new("always", job.span);
     }
     Some((true, why))

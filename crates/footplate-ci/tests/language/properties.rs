@@ -106,10 +106,17 @@ fn one_deciding_entry(text: &str, compiled: &Compiled) -> Result<(), TestCaseErr
         prop_assert!((1..=lines).contains(&why.line), "{name}: line {}", why.line);
         let deciding = |entry: &&footplate_ci::why::Looked| entry.entry == why.decided_by;
         let count = why.looked_at.iter().filter(deciding).count();
+        let default = why.decided_by.ends_with("(default)");
         let named = why.decided_by.starts_with("rules[")
             || why.decided_by.starts_with("only:")
             || why.decided_by.starts_with("except:");
-        prop_assert_eq!(count, usize::from(named), "{}: {}", name, why.decided_by);
+        prop_assert_eq!(
+            count,
+            usize::from(named && !default),
+            "{}: {}",
+            name,
+            why.decided_by
+        );
         if why.decided_by.starts_with("rules[") {
             // The first that matches decides, and it is the last that was looked at.
             prop_assert!(why.looked_at.last().is_some_and(|last| last.matched));

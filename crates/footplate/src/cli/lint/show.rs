@@ -85,8 +85,10 @@ pub(crate) fn pipeline(object: &Json) -> String {
             let _ = writeln!(text, "help: {help}");
         }
     }
-    if let Some(word) = object["pipeline"].as_str() {
-        let _ = writeln!(text, "pipeline: {word}");
+    match object["pipeline"].as_str() {
+        Some(word) => drop(writeln!(text, "pipeline: {word}")),
+        None if object["valid"] == false => text.push_str("pipeline: not created\n"),
+        None => {}
     }
     if !object["workflow"].is_null() {
         let _ = writeln!(text, "workflow: {}", because(&object["workflow"]));
@@ -130,21 +132,23 @@ fn stages(text: &mut String, object: &Json) {
 
 /// What decided, and where it stands.
 fn because(why: &Json) -> String {
-    let decided = why["decided_by"].as_str().unwrap_or_default();
+    let decided = match why["decided_by"].as_str().unwrap_or_default() {
+        "always" => "it has no conditions".to_owned(),
+        "only:refs (default)" => {
+            "without conditions it joins pipelines of branches and tags only".to_owned()
+        }
+        none if none.starts_with("no ") => none.to_owned(),
+        entry => format!("{entry} decided"),
+    };
     match why["at"].as_str() {
         Some(at) if !at.ends_with(":0") => format!("{decided} ({at})"),
-        Some(_) | None => decided.to_owned(),
+        Some(_) | None => decided,
     }
 }
 
 /// Everything that was looked at for a job or the workflow, in the order in which it was.
 pub(crate) fn why(why: &Json) -> String {
-    let decided = if why["decided_by"] == "always" {
-        format!("it has no conditions: {}", because(why))
-    } else {
-        format!("decided by {}", because(why))
-    };
-    let mut text = format!("{decided}\n");
+    let mut text = format!("{}\n", because(why));
     if let Some(when) = why["when"].as_str() {
         let _ = writeln!(text, "  when: {when}");
     }
@@ -184,7 +188,9 @@ fn looked(text: &mut String, entry: &Json) {
     };
     let _ = writeln!(text, "  {} at {} {verdict}", word("entry"), word("at"));
     if entry["if"].is_string() {
-        let _ = writeln!(text, "    if {}", word("if"));
+        let policy = word("entry").starts_with(['o', 'e']);
+        let word_if = if policy { "" } else { "if " };
+        let _ = writeln!(text, "    {word_if}{}", word("if"));
     }
     for atom in entry["atoms"].as_array().into_iter().flatten() {
         let (written, value) = (atom["text"].as_str(), atom["value"].as_str());
@@ -224,7 +230,11 @@ fn paths(kind: &str, found: &Json) -> String {
             format!("{matched} of {of} {what}{first}")
         }
         (None, Some(of)) => format!("{of} {what} are too many to compare, so it counts as a match"),
-        (Some(_) | None, None) => format!("the {what} are not known, so it counts as a match"),
+        (Some(_) | None, None) => {
+            format!(
+                "the {what} are not known, for there is nothing to compare with, so it counts as a match"
+            )
+        }
     }
 }
 
@@ -275,13 +285,23 @@ pub(crate) fn side_by_side(a: &Json, b: &Json, differences: &Json) -> String {
             let _ = writeln!(text, "   {fact}: {} in a, {} in b", sides["a"], sides["b"]);
         }
     }
+    let names = |object: &Json| object["jobs"].as_object().cloned().unwrap_or_default();
+    let others = names(b);
+    let both: Vec<String> = names(a).into_iter().map(|(name, _)| name).collect();
+    let both: Vec<String> = both
+        .into_iter()
+        .filter(|name| others.contains_key(name))
+        .collect();
+    if !both.is_empty() {
+        let _ = writeln!(text, "in both: {}", both.join(", "));
+    }
     let none = differences["only_a"].as_array().is_none_or(Vec::is_empty)
         && differences["only_b"].as_array().is_none_or(Vec::is_empty)
         && differences["jobs"]
             .as_object()
             .is_none_or(serde_json::Map::is_empty);
     if none {
-        text.push_str("the same jobs in both\n");
+        text.push_str("no differences\n");
     }
     text
 }
