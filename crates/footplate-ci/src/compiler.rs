@@ -1,5 +1,7 @@
 //! The compiler: started with a text, told what it asks for, done with a configuration or faults.
 
+use std::sync::Arc;
+
 use crate::{
     ask::{Answer, Answers, Origin, Request},
     check::Check,
@@ -41,7 +43,7 @@ pub struct Compiled {
     /// The configuration.
     pub config: Config,
     /// Its final list of jobs.
-    pub instances: Vec<Instance>,
+    pub instances: Vec<Arc<Instance>>,
     /// For the pipeline, when there is one.
     pub evaluated: Option<Evaluated>,
     /// The merged tree.
@@ -155,19 +157,13 @@ impl Compiler {
             return None;
         }
         let instances = expand(&config.jobs);
-        if let Some(fault) = links::check(&config.stages, &config.jobs, &instances) {
+        if let Some(fault) = links::check(&config.stages, &instances) {
             check.errors.push(fault);
             return None;
         }
         let evaluated = match &self.source.context {
             None => None,
-            Some(context) => Some(evaluate(
-                context,
-                &config,
-                instances.clone(),
-                &config.jobs,
-                &mut self.answers,
-            )?),
+            Some(context) => Some(evaluate(context, &config, &instances, &mut self.answers)?),
         };
         Some(Compiled {
             config,
@@ -203,8 +199,5 @@ fn resolve(check: &mut Check, merged: &Node) -> Option<Node> {
     let resolved = reference::resolve(&extended)
         .map_err(|error| check.error(error.span, error.message))
         .ok()?;
-    Some(Node::new(
-        Value::Map(std::sync::Arc::new(resolved)),
-        merged.span,
-    ))
+    Some(Node::new(Value::Map(Arc::new(resolved)), merged.span))
 }

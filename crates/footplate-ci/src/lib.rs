@@ -24,6 +24,7 @@ pub mod paths;
 pub mod patterns;
 mod pipeline;
 pub mod reference;
+mod scope;
 pub mod templates;
 pub mod variables;
 pub mod yaml;

@@ -1,12 +1,14 @@
 //! Rules evaluated for one pipeline: which jobs are in it, how, and why (`ci-yaml.md §9.2`, `§12.2`, `§22`).
 
+use std::{collections::HashSet, sync::Arc};
+
 use footplate_model::{Need, PipelineSource};
 use serde_json::Value as Json;
 
 use crate::{
     ask::{Answer, Answers, Origin, Request},
     config::Config,
-    expand::{Instance, Names},
+    expand::{Instance, of_rule},
     expr::{Atom, Expr},
     keywords::{
         rules::{PathRule, Rule},
@@ -14,11 +16,13 @@ use crate::{
     },
     paths::{self, PathMatch},
     patterns,
-    variables::{SortOptions, Variable, sort_and_expand},
+    scope::{JobScope, Lookup, PipelineScope, filled, reachable},
+    variables::Variable,
     yaml::Span,
 };
 
 const MAX_REGEXP: usize = 255;
+const MAX_NEEDS: usize = 50;
 /// Steps back that one match may take.
 const BACKTRACK_LIMIT: usize = 20_000;
 
@@ -77,25 +81,17 @@ pub struct Traces {
     pub paths: Vec<PathMatch>,
 }
 
-fn lookup<'v>(variables: &'v [Variable], name: &str) -> Option<&'v str> {
-    variables
-        .iter()
-        .rev()
-        .find(|variable| variable.key == name)
-        .map(|variable| variable.value.as_str())
-}
-
 /// Whether every condition of a rule holds. `owner` names the job in messages.
 pub fn matches(
     rule: &Rule,
-    variables: &[Variable],
+    variables: &dyn Lookup,
     origin: &Origin,
     answers: &mut Answers,
     owner: &str,
 ) -> Matched {
     let mut traces = Traces::default();
     if let Some((_, condition)) = &rule.condition {
-        let evaluation = condition.evaluate(|name| lookup(variables, name).map(str::to_owned));
+        let evaluation = condition.evaluate(|name| value(variables, name));
         let truthful = evaluation.truthful();
         traces.atoms = evaluation.atoms;
         if !truthful {
@@ -120,6 +116,10 @@ pub fn matches(
     Matched::Yes(traces)
 }
 
+fn value(variables: &dyn Lookup, name: &str) -> Option<String> {
+    variables.seen(name).map(|found| found.value.to_owned())
+}
+
 enum PathOutcome {
     Found(PathMatch),
     Missing,
@@ -129,20 +129,17 @@ enum PathOutcome {
 fn path_rule(
     kind: &str,
     rule: &PathRule,
-    variables: &[Variable],
+    variables: &dyn Lookup,
     origin: &Origin,
     answers: &mut Answers,
 ) -> PathOutcome {
-    let expanded =
-        sort_and_expand(variables, SortOptions::default()).unwrap_or_else(|_| variables.to_vec());
-    let fill = |text: &String| {
-        crate::variables::expand_existing(
-            text,
-            &expanded,
-            crate::variables::DirectOptions::default(),
-        )
-        .unwrap_or_else(|_| text.clone())
-    };
+    let single = [&rule.regexp, &rule.project, &rule.git_ref, &rule.compare_to];
+    let texts = single
+        .into_iter()
+        .flatten()
+        .chain(rule.paths.iter().flatten());
+    let expanded = reachable(texts.map(String::as_str), variables);
+    let fill = |text: &String| filled(text, &expanded);
     let request = if kind == "changes" {
         Request::Changes(rule.compare_to.as_ref().map(fill))
     } else {
@@ -203,7 +200,7 @@ fn path_rule(
 #[derive(Debug, Clone)]
 pub struct Chosen {
     /// The job.
-    pub instance: Instance,
+    pub instance: Arc<Instance>,
     /// `when` after rules.
     pub when: String,
     /// `start_in`, as written.
@@ -252,17 +249,7 @@ pub struct Evaluated {
     pub auto_cancel: Option<Json>,
 }
 
-fn to_variable(variable: &YamlVariable) -> Variable {
-    Variable {
-        key: variable.key.clone(),
-        value: variable.value.clone(),
-        raw: variable.raw.unwrap_or(false),
-        public: true,
-        ..Variable::default()
-    }
-}
-
-/// The variables that a job's conditions see, later ones win.
+/// The variables that a job has, later ones win.
 pub fn scoped(
     context: &Context,
     config: &Config,
@@ -270,50 +257,15 @@ pub fn scoped(
     instance: &Instance,
     rule: &[YamlVariable],
 ) -> Vec<Variable> {
-    let mut list = context.predefined.clone();
-    list.push(Variable {
-        key: "CI_JOB_NAME".to_owned(),
-        value: instance.name.clone(),
-        ..Variable::default()
-    });
-    list.push(Variable {
-        key: "CI_JOB_STAGE".to_owned(),
-        value: instance.job.stage.clone(),
-        ..Variable::default()
-    });
-    if let Some((number, total)) = instance.number {
-        list.push(Variable {
-            key: "CI_NODE_INDEX".to_owned(),
-            value: number.to_string(),
-            ..Variable::default()
-        });
-        list.push(Variable {
-            key: "CI_NODE_TOTAL".to_owned(),
-            value: total.to_string(),
-            ..Variable::default()
-        });
-    }
-    let roots = config
-        .variables
-        .iter()
-        .chain(workflow)
-        .filter(|variable| instance.job.inherit_variables.lets(&variable.key));
-    list.extend(
-        roots
-            .chain(&instance.variables)
-            .chain(rule)
-            .map(to_variable),
-    );
-    list.extend(context.overriding.iter().cloned());
-    list
+    let pipeline = PipelineScope::new(context, config, workflow);
+    JobScope::new(&pipeline, instance, rule).list()
 }
 
 /// Evaluates workflow, rules and policies; `None` while answers are missing.
 pub fn evaluate(
     context: &Context,
     config: &Config,
-    instances: Vec<Instance>,
-    jobs: &[crate::job::Job],
+    instances: &[Arc<Instance>],
     answers: &mut Answers,
 ) -> Option<Evaluated> {
     let mut result = Evaluated {
@@ -355,27 +307,29 @@ pub fn evaluate(
             }
         }
     }
-    let names = Names::of(jobs);
-    let mut missing = false;
+    let workflow_variables = std::mem::take(&mut result.workflow_variables);
+    let scope = PipelineScope::new(context, config, &workflow_variables);
+    let (mut missing, mut faults) = (false, Faults::new(&config.stages));
     for instance in instances {
-        match decide(
-            context,
-            config,
-            &result.workflow_variables,
-            &instance,
-            &names,
-            answers,
-        ) {
+        let variables = JobScope::new(&scope, instance, &[]);
+        match decide(context, instance, &variables, answers) {
             Decision::Missing => missing = true,
-            Decision::Failed(message) => result.errors.push(message),
+            Decision::Failed(message) => faults.add(instance, message),
             Decision::Out(why) => result.absent.push((instance.name.clone(), why)),
-            Decision::In(chosen) => result.jobs.push(*chosen),
+            Decision::In(chosen) => {
+                let circle = variables.circle();
+                result.jobs.push(*chosen);
+                if let Some(circle) = circle {
+                    faults.add(instance, format!("{}: {circle}", instance.name));
+                }
+            }
         }
     }
     if missing {
         return None;
     }
-    finish(&mut result);
+    finish(&mut result, faults);
+    result.workflow_variables = workflow_variables;
     Some(result)
 }
 
@@ -394,9 +348,7 @@ fn workflow<'c>(
     let Some(rules) = &config.workflow.rules else {
         return WorkflowOutcome::Passed(None);
     };
-    let mut variables = context.predefined.clone();
-    variables.extend(config.variables.iter().map(to_variable));
-    variables.extend(context.overriding.iter().cloned());
+    let variables = PipelineScope::new(context, config, &[]);
     for rule in rules {
         match matches(rule, &variables, &Origin::default(), answers, "workflow") {
             Matched::Missing => return WorkflowOutcome::Missing,
@@ -430,10 +382,8 @@ fn why(decided_by: impl Into<String>, span: Span, traces: Traces) -> Why {
 
 fn decide(
     context: &Context,
-    config: &Config,
-    workflow: &[YamlVariable],
-    instance: &Instance,
-    names: &Names,
+    instance: &Arc<Instance>,
+    variables: &dyn Lookup,
     answers: &mut Answers,
 ) -> Decision {
     let job = &instance.job;
@@ -446,11 +396,10 @@ fn decide(
         interruptible: None,
         rule_variables: Vec::new(),
         why: why("always", job.span, Traces::default()),
-        instance: instance.clone(),
+        instance: Arc::clone(instance),
     };
-    let variables = scoped(context, config, workflow, instance, &[]);
     let Some(rules) = &job.rules else {
-        return match policies(context, job, &variables, answers) {
+        return match policies(context, job, variables, answers) {
             None => Decision::Missing,
             Some(Ok(())) => Decision::In(Box::new(chosen)),
             Some(Err(what)) => Decision::Out(why(what, job.span, Traces::default())),
@@ -458,13 +407,7 @@ fn decide(
     };
     let mut looked = Traces::default();
     for (number, rule) in rules.iter().enumerate() {
-        match matches(
-            rule,
-            &variables,
-            &Origin::default(),
-            answers,
-            &instance.name,
-        ) {
+        match matches(rule, variables, &Origin::default(), answers, &instance.name) {
             Matched::Missing => return Decision::Missing,
             Matched::Failed(message) => return Decision::Failed(message),
             Matched::No(traces) => {
@@ -479,7 +422,7 @@ fn decide(
                     return Decision::Out(reason);
                 }
                 chosen.why = reason;
-                apply(rule, names, &mut chosen);
+                apply(rule, &mut chosen);
                 return Decision::In(Box::new(chosen));
             }
         }
@@ -487,7 +430,7 @@ fn decide(
     Decision::Out(why("no rule matched", job.span, looked))
 }
 
-fn apply(rule: &Rule, names: &Names, chosen: &mut Chosen) {
+fn apply(rule: &Rule, chosen: &mut Chosen) {
     if let Some(when) = &rule.when {
         chosen.when.clone_from(when);
         chosen.start_in.clone_from(&rule.start_in);
@@ -497,7 +440,7 @@ fn apply(rule: &Rule, names: &Names, chosen: &mut Chosen) {
         chosen.exit_codes = None;
     }
     if let Some(needs) = &rule.needs {
-        chosen.needs = Some(names.needs(needs, &[]));
+        chosen.needs = Some(of_rule(needs));
     }
     chosen.interruptible = rule.interruptible;
     chosen.rule_variables.clone_from(&rule.variables);
@@ -507,7 +450,7 @@ fn apply(rule: &Rule, names: &Names, chosen: &mut Chosen) {
 fn policies(
     context: &Context,
     job: &crate::job::Job,
-    variables: &[Variable],
+    variables: &dyn Lookup,
     answers: &mut Answers,
 ) -> Option<Result<(), &'static str>> {
     if let Some(only) = &job.only {
@@ -530,7 +473,7 @@ fn policies(
 fn policy_parts(
     policy: &Json,
     context: &Context,
-    variables: &[Variable],
+    variables: &dyn Lookup,
     answers: &mut Answers,
 ) -> Vec<Option<bool>> {
     let strings = |key: &str| {
@@ -546,15 +489,13 @@ fn policy_parts(
     }
     if policy.get("kubernetes").is_some() {
         parts.push(Some(
-            lookup(variables, "CI_KUBERNETES_ACTIVE") == Some("true"),
+            value(variables, "CI_KUBERNETES_ACTIVE").as_deref() == Some("true"),
         ));
     }
     if let Some(list) = strings("variables") {
         let holds = |text: &String| {
-            Expr::parse(text).is_ok_and(|expr| {
-                expr.evaluate(|name| lookup(variables, name).map(str::to_owned))
-                    .truthful()
-            })
+            Expr::parse(text)
+                .is_ok_and(|expr| expr.evaluate(|name| value(variables, name)).truthful())
         };
         parts.push(Some(list.iter().any(holds)));
     }
@@ -577,20 +518,18 @@ fn policy_parts(
 /// One item of `refs` (`ci-yaml.md §12.2`).
 fn ref_matches(item: &str, context: &Context) -> bool {
     let (pattern, path) = match item.split_once('@') {
-        Some((pattern, path))
-            if !item.starts_with('/')
-                || item
-                    .rfind('/')
-                    .is_some_and(|slash| item.find('@').is_some_and(|at| at > slash)) =>
-        {
-            (pattern, Some(path))
-        }
-        _ => (item, None),
+        Some((pattern, path)) => (pattern, Some(path)),
+        None => (item, None),
     };
     if path.is_some_and(|path| context.project.as_deref() != Some(path)) {
         return false;
     }
-    let merge_request = context.source == PipelineSource::MergeRequestEvent;
+    // A child of a merge request's pipeline belongs to the merge request too.
+    let merge_request = context.source == PipelineSource::MergeRequestEvent
+        || context
+            .predefined
+            .iter()
+            .any(|variable| variable.key == "CI_MERGE_REQUEST_IID");
     let source = context.source.as_str().trim_end_matches("_event");
     let plural = if source == "push" {
         "pushes".to_owned()
@@ -609,13 +548,36 @@ fn ref_matches(item: &str, context: &Context) -> bool {
     }
 }
 
-/// Needs of the chosen jobs, and whether anything is left.
-fn finish(result: &mut Evaluated) {
-    if !result.errors.is_empty() {
-        result.outcome = Outcome::Error;
-        return;
+/// Faults of jobs, told in the order of stages.
+struct Faults<'c> {
+    stages: &'c [String],
+    list: Vec<(usize, String)>,
+}
+
+impl<'c> Faults<'c> {
+    fn new(stages: &'c [String]) -> Self {
+        Self {
+            stages,
+            list: Vec::new(),
+        }
     }
-    let names: Vec<String> = result
+
+    fn add(&mut self, instance: &Instance, message: String) {
+        let stage = &instance.job.stage;
+        let index = self.stages.iter().position(|known| known == stage);
+        self.list
+            .push((index.unwrap_or(self.stages.len()), message));
+    }
+
+    fn messages(mut self) -> Vec<String> {
+        self.list.sort_by_key(|(stage, _)| *stage);
+        self.list.into_iter().map(|(_, message)| message).collect()
+    }
+}
+
+/// Needs of the chosen jobs, and whether anything is left.
+fn finish(result: &mut Evaluated, mut faults: Faults<'_>) {
+    let names: HashSet<String> = result
         .jobs
         .iter()
         .map(|job| job.instance.name.clone())
@@ -624,25 +586,31 @@ fn finish(result: &mut Evaluated) {
         let Some(needs) = &mut job.needs else {
             continue;
         };
+        let own = &job.instance.name;
+        if needs.len() > MAX_NEEDS {
+            let count = needs.len();
+            faults.add(&job.instance, format!(
+                "{own}: one job can only need {MAX_NEEDS} others, but you have listed {count}. See needs keyword documentation for more details"
+            ));
+            continue;
+        }
         for need in needs
             .iter()
             .filter(|need| !need.optional && !names.contains(&need.name))
         {
-            let (own, other) = (&job.instance.name, &need.name);
-            result.errors.push(format!(
+            let other = &need.name;
+            faults.add(&job.instance, format!(
                 "'{own}' job needs '{other}' job, but '{other}' does not exist in the pipeline. This might be because of the only, except, or rules keywords. \
                  To need a job that sometimes does not exist in the pipeline, use needs:optional."
             ));
         }
         needs.retain(|need| names.contains(&need.name));
     }
+    result.errors = faults.messages();
+    let edges_only = |job: &Chosen| matches!(job.instance.job.stage.as_str(), ".pre" | ".post");
     if !result.errors.is_empty() {
         result.outcome = Outcome::Error;
-    } else if result
-        .jobs
-        .iter()
-        .all(|job| matches!(job.instance.job.stage.as_str(), ".pre" | ".post"))
-    {
+    } else if result.jobs.iter().all(edges_only) {
         result.outcome = Outcome::Empty;
         result.errors.push(
             "Pipeline will not run for the selected trigger. The rules configuration prevented any jobs from being added to the pipeline.".to_owned(),
