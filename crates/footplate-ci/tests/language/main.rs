@@ -2,6 +2,8 @@
 
 mod includes;
 mod jobs;
+mod jobs_links;
+mod jobs_pipeline;
 mod keywords;
 mod properties;
 mod why;
