@@ -156,7 +156,9 @@ impl Compiler {
         if !check.errors.is_empty() {
             return None;
         }
-        let instances = expand(&config.jobs);
+        let instances = expand(&config.jobs)
+            .map_err(|faults| check.errors.extend(faults))
+            .ok()?;
         if let Some(fault) = links::check(&config.stages, &instances) {
             check.errors.push(fault);
             return None;

@@ -158,3 +158,28 @@ fn dependencies_must_be_among_the_needs() {
     assert!(job("needs: [], dependencies: [b]").is_empty());
     assert!(job("needs: [a], dependencies: []").is_empty());
 }
+
+#[test]
+fn names_that_the_matrix_does_not_have_are_told_once() {
+    let case = Case::new(
+        "build: {script: ls, parallel: {matrix: [{OS: [linux], ARCH: [amd64, arm64]}]}}\n\
+         test:\n  script: ls\n  parallel: {matrix: [{OS: [linux], ARCH: [amd64, arm64]}]}\n  \
+         needs: [{job: build, parallel: {matrix: [{OS: ['$[[matrix.OS]]'], GONE: ['$[[ matrix.NO-THING ]]']}]}}, '$[[ matrix.ALSO ]]']\n",
+    );
+    assert_eq!(
+        case.errors(),
+        [
+            "test job: 'NO-THING' does not exist in matrix configuration",
+            "test job: 'ALSO' does not exist in matrix configuration",
+        ]
+    );
+}
+
+#[test]
+fn matrix_values_stand_in_needs_on_other_pipelines() {
+    let case = Case::new(
+        "job: {script: ls, parallel: {matrix: [{A: [x]}]}, needs: [{pipeline: '1', job: 'build-$[[ matrix.A ]]'}]}\n",
+    );
+    let need = &case.facts("job: [x]")["cross_dependencies"][0];
+    assert_eq!(need["job"], "build-x");
+}
