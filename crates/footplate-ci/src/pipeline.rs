@@ -23,6 +23,7 @@ use crate::{
 
 const MAX_REGEXP: usize = 255;
 const MAX_NEEDS: usize = 50;
+const NO_VARIABLES: &[Variable] = &[];
 /// Steps back that one match may take.
 const BACKTRACK_LIMIT: usize = 20_000;
 
@@ -504,8 +505,9 @@ fn policy_parts(
             paths: Some(globs),
             ..PathRule::default()
         };
+        // Unlike those of rules, its globs know no variables.
         parts.push(
-            match path_rule("changes", &rule, variables, &Origin::default(), answers) {
+            match path_rule("changes", &rule, &NO_VARIABLES, &Origin::default(), answers) {
                 PathOutcome::Found(found) => Some(found.matched),
                 PathOutcome::Missing => None,
                 PathOutcome::Failed(_) => Some(true),

@@ -292,3 +292,46 @@ fn what_a_rule_does_not_say_is_the_jobs_own() {
     );
     assert_eq!(other.get("allow_failure_criteria"), None);
 }
+
+#[test]
+fn too_many_comparisons_answer_yes() {
+    let changed: Vec<String> = (0..25_001).map(|n| format!("lib/{n}.c")).collect();
+    let changed: Vec<&str> = changed.iter().map(String::as_str).collect();
+    let case = |globs: &str| {
+        let text =
+            format!("job: {{script: ls, rules: [{{changes: {globs}}}]}}\nstay: {{script: ls}}\n");
+        joined(&Case::new(&text).push("main", &[]).changed(&changed))
+    };
+    assert_eq!(case("[a, b]"), ["job", "stay"]);
+    assert_eq!(case("[a]"), ["stay"]);
+    assert_eq!(case("[a, a]"), ["stay"], "the same glob is one");
+}
+
+#[test]
+fn cheap_patterns_of_exists_are_not_counted() {
+    let mut case = Case::new("");
+    case.files
+        .extend((0..25_001).map(|n| (format!("lib/{n:05}.c"), String::new())));
+    let joined_by = |globs: &str| {
+        let mut case = case.clone();
+        case.files[0].1 =
+            format!("job: {{script: ls, rules: [{{exists: {globs}}}]}}\nstay: {{script: ls}}\n");
+        joined(&case.push("main", &[]))
+    };
+    assert_eq!(joined_by("['x/*.c', 'y/*.c']"), ["job", "stay"], "too many");
+    assert_eq!(joined_by("['x/*.c']"), ["stay"]);
+    assert_eq!(joined_by("['**/*.rb', '**/*.go', '**/*.py']"), ["stay"]);
+    assert_eq!(joined_by("['**/*.c', '**/*.go']"), ["job", "stay"]);
+    assert_eq!(
+        joined_by("['*.c', '*.rb']"),
+        ["stay"],
+        "only the root counts"
+    );
+}
+
+#[test]
+fn changes_of_only_know_no_variables() {
+    let text = "variables: {DIR: docs}\njob: {script: ls, only: {changes: [$DIR/*]}}\nstay: {script: ls, only: {changes: [docs/*]}}\n";
+    let case = Case::new(text).push("main", &[]).changed(&["docs/a"]);
+    assert_eq!(joined(&case), ["stay"]);
+}
