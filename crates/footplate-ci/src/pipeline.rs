@@ -144,8 +144,7 @@ fn path_rule(
     let request = if kind == "changes" {
         Request::Changes(rule.compare_to.as_ref().map(fill))
     } else {
-        let project = rule.project.as_ref().map(fill);
-        Request::Paths(match project {
+        Request::Paths(match rule.project.as_ref().map(fill) {
             Some(project) => Origin {
                 project: Some(project),
                 git_ref: rule.git_ref.as_ref().map(fill),
@@ -153,12 +152,12 @@ fn path_rule(
             None => origin.clone(),
         })
     };
-    let Some(answer) = answers.get(request) else {
+    let Some(answer) = answers.get(request.clone()) else {
         return PathOutcome::Missing;
     };
     let known = match &*answer {
         Answer::Paths(paths) => Some(paths.as_slice()),
-        Answer::Problem(message) => return PathOutcome::Failed(message.clone()),
+        Answer::Problem(message) => return PathOutcome::Failed(problem(&request, message)),
         Answer::Unknown | Answer::Text(_) | Answer::Component(_) => None,
     };
     if let Some(regexp) = &rule.regexp {
@@ -195,6 +194,25 @@ fn path_rule(
         ("changes", known) => paths::changes(globs, known, &expanded),
         (_, known) => paths::exists(globs, known.unwrap_or_default(), &expanded),
     })
+}
+
+/// `exists` has words of its own for a project or ref that is not there.
+fn problem(request: &Request, message: &str) -> String {
+    let Request::Paths(Origin {
+        project: Some(project),
+        git_ref,
+    }) = request
+    else {
+        return message.to_owned();
+    };
+    match git_ref {
+        Some(name) if message.contains(&format!(" reference `{name}` ")) => {
+            format!("rules:exists:ref `{name}` is not a valid ref in project `{project}`")
+        }
+        Some(_) | None => {
+            format!("rules:exists:project `{project}` not found or access denied")
+        }
+    }
 }
 
 /// A job of the pipeline, with what its rule decided.

@@ -335,3 +335,34 @@ fn changes_of_only_know_no_variables() {
     let case = Case::new(text).push("main", &[]).changed(&["docs/a"]);
     assert_eq!(joined(&case), ["stay"]);
 }
+
+#[test]
+fn files_of_another_project_are_asked_for_by_its_expanded_path() {
+    let text = "variables: {GROUP: other, REF: next}\n\
+         job: {script: ls, rules: [{exists: {paths: [a.txt], project: $GROUP/project, ref: $REF}}]}\nstay: {script: ls}\n";
+    let origin = footplate_ci::Origin {
+        project: Some("other/project".to_owned()),
+        git_ref: Some("next".to_owned()),
+    };
+    let case = |answer: Answer| {
+        let request = Request::Paths(origin.clone());
+        Case::new(text).answer(request, answer).push("main", &[])
+    };
+    let found = case(Answer::Paths(vec!["a.txt".to_owned()]));
+    assert_eq!(joined(&found), ["job", "stay"]);
+    assert_eq!(joined(&case(Answer::Paths(Vec::new()))), ["stay"]);
+    let no_project = "Project `other/project` not found or access denied! Make sure any includes in the pipeline configuration are correctly defined.";
+    assert_eq!(
+        outcome(&case(Answer::Problem(no_project.to_owned()))).1,
+        [
+            "Failed to parse rule for job: rules:exists:project `other/project` not found or access denied"
+        ]
+    );
+    let no_ref = "Project `other/project` reference `next` does not exist!";
+    assert_eq!(
+        outcome(&case(Answer::Problem(no_ref.to_owned()))).1,
+        [
+            "Failed to parse rule for job: rules:exists:ref `next` is not a valid ref in project `other/project`"
+        ]
+    );
+}
