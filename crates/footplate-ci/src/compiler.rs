@@ -1,5 +1,7 @@
 //! The compiler: started with a text, told what it asks for, done with a configuration or faults.
 
+use std::sync::Arc;
+
 use crate::{
     ask::{Answer, Answers, Origin, Request},
     check::Check,
@@ -42,7 +44,7 @@ pub struct Compiled {
     /// The configuration.
     pub config: Config,
     /// Its final list of jobs.
-    pub instances: Vec<Instance>,
+    pub instances: Vec<Arc<Instance>>,
     /// For the pipeline, when there is one.
     pub evaluated: Option<Evaluated>,
     /// The merged tree.
@@ -176,20 +178,16 @@ impl Compiler {
         if !check.errors.is_empty() {
             return None;
         }
-        let instances = expand(&config.jobs);
-        if let Some(fault) = links::check(&config.stages, &config.jobs, &instances) {
+        let instances = expand(&config.jobs)
+            .map_err(|faults| check.errors.extend(faults))
+            .ok()?;
+        if let Some(fault) = links::check(&config.stages, &instances) {
             check.errors.push(fault);
             return None;
         }
         let evaluated = match &self.source.context {
             None => None,
-            Some(context) => Some(evaluate(
-                context,
-                &config,
-                instances.clone(),
-                &config.jobs,
-                &mut self.answers,
-            )?),
+            Some(context) => Some(evaluate(context, &config, &instances, &mut self.answers)?),
         };
         Some(Compiled {
             config,
@@ -225,8 +223,5 @@ fn resolve(check: &mut Check, merged: &Node) -> Option<Node> {
     let resolved = reference::resolve(&extended)
         .map_err(|error| check.error(error.span, error.message))
         .ok()?;
-    Some(Node::new(
-        Value::Map(std::sync::Arc::new(resolved)),
-        merged.span,
-    ))
+    Some(Node::new(Value::Map(Arc::new(resolved)), merged.span))
 }

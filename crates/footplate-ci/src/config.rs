@@ -1,5 +1,7 @@
 //! The merged tree as a configuration: root keywords, `default`, and jobs in normal form (`ci-yaml.md §6`, `§7`).
 
+use std::sync::Arc;
+
 use serde_json::Value as Json;
 
 use crate::{
@@ -10,7 +12,7 @@ use crate::{
         variables::{self, YamlVariable},
         workflow::{Workflow, workflow},
     },
-    yaml::{Map, Node, Span},
+    yaml::{Entry, Map, Node, Span},
 };
 
 /// Keywords that `default` may hold.
@@ -61,7 +63,7 @@ pub struct Config {
     /// Workflow.
     pub workflow: Workflow,
     /// Jobs, before `parallel` is expanded.
-    pub jobs: Vec<Job>,
+    pub jobs: Vec<Arc<Job>>,
 }
 
 /// Default keywords in normal form.
@@ -74,55 +76,81 @@ pub fn read(check: &mut Check, root: &Map, span: Span) -> Config {
         .unwrap_or_default();
     let has_workflow_rules = given(root, "workflow")
         .and_then(Node::as_map)
-        .is_some_and(|map| given(map, "rules").is_some());
+        .is_some_and(|map| map.get("rules").is_some());
     let stages = stages(check, given(root, "stages"));
     let variables = given(root, "variables")
         .map(|node| variables::of_root(check, "variables", node))
         .unwrap_or_default();
     let defaults = defaults(check, root);
-    let mut jobs = Vec::new();
-    let mut visible = 0;
-    for entry in root.iter() {
-        let Some(name) = entry.key.as_str() else {
-            visible += 1;
-            check.error(
-                entry.key.span,
-                format!("jobs:{} name should be a symbol", text(&entry.key)),
-            );
-            continue;
-        };
-        if name.starts_with('.')
-            || GLOBALS.contains(&name)
-            || (name == "spec"
-                && entry
-                    .value
-                    .as_map()
-                    .is_none_or(|map| map.get("script").is_none()))
-        {
-            continue;
-        }
-        visible += 1;
-        if RESERVED[..3].contains(&name) {
-            check.error(entry.key.span, format!("jobs:{name} name is reserved"));
-        }
-        jobs.extend(job::read(
-            check,
-            name,
-            &entry.key,
-            &entry.value,
-            &defaults,
-            has_workflow_rules,
-        ));
-    }
-    if visible == 0 {
-        check.error(span, "jobs config should contain at least one visible job");
-    }
+    let jobs = jobs(check, root, span, &defaults, has_workflow_rules);
     Config {
         stages,
         variables,
         workflow,
         jobs,
     }
+}
+
+/// The visible jobs. A value that is no job at all hides the faults of every other.
+fn jobs(
+    check: &mut Check,
+    root: &Map,
+    span: Span,
+    defaults: &Defaults,
+    workflow_rules: bool,
+) -> Vec<Arc<Job>> {
+    let entries: Vec<_> = root.iter().filter(|entry| is_visible(entry)).collect();
+    let (known, unknown): (Vec<_>, Vec<_>) = entries
+        .into_iter()
+        .partition(|entry| job::kind_of(&entry.value).is_some());
+    for entry in &unknown {
+        let name = text(&entry.key);
+        check.error(
+            entry.key.span,
+            format!("jobs {name} config should implement the script:, run:, or trigger: keyword"),
+        );
+    }
+    if known.is_empty() {
+        check.error(span, "jobs config should contain at least one visible job");
+    }
+    if !unknown.is_empty() {
+        return Vec::new();
+    }
+    let mut jobs = Vec::with_capacity(known.len());
+    for entry in known {
+        let Some(name) = entry.key.as_str() else {
+            check.error(
+                entry.key.span,
+                format!("jobs:{} name should be a symbol", text(&entry.key)),
+            );
+            continue;
+        };
+        if RESERVED[..3].contains(&name) {
+            check.error(entry.key.span, format!("jobs:{name} name is reserved"));
+        }
+        let read = job::read(
+            check,
+            name,
+            &entry.key,
+            &entry.value,
+            defaults,
+            workflow_rules,
+        );
+        jobs.extend(read.map(Arc::new));
+    }
+    jobs
+}
+
+/// Neither hidden nor a keyword of the root.
+fn is_visible(entry: &Entry) -> bool {
+    let Some(name) = entry.key.as_str() else {
+        return true;
+    };
+    let header = || {
+        let map = entry.value.as_map();
+        name == "spec" && map.is_none_or(|map| map.get("script").is_none())
+    };
+    !name.starts_with('.') && !GLOBALS.contains(&name) && !header()
 }
 
 fn stages(check: &mut Check, node: Option<&Node>) -> Vec<String> {

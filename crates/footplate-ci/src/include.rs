@@ -196,7 +196,7 @@ impl<'c> Includer<'c> {
         for rule in &list {
             match matches(
                 rule,
-                self.context.variables,
+                &self.context.variables,
                 origin,
                 self.answers,
                 "include",

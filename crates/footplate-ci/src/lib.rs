@@ -24,6 +24,7 @@ pub mod paths;
 pub mod patterns;
 mod pipeline;
 pub mod reference;
+mod scope;
 mod suggest;
 pub mod templates;
 pub mod variables;

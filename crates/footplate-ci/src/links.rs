@@ -1,17 +1,19 @@
 //! Checks between jobs; the first fault is the only one (`ci-yaml.md §23.4`).
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use footplate_model::Need;
 
 use crate::{
     diagnostic::Diagnostic,
-    expand::{Instance, Names},
-    job::Job,
+    expand::{Instance, of_rule},
+    job::MAX_NAME,
 };
 
 const MAX_NEED_NAME: usize = 255;
-const MAX_NEEDS: usize = 50;
 
 struct Links<'c> {
     stages: HashMap<&'c str, usize>,
@@ -19,7 +21,7 @@ struct Links<'c> {
 }
 
 /// The first fault between jobs.
-pub fn check(stages: &[String], jobs: &[Job], instances: &[Instance]) -> Option<Diagnostic> {
+pub fn check(stages: &[String], instances: &[Arc<Instance>]) -> Option<Diagnostic> {
     let links = Links {
         stages: stages
             .iter()
@@ -28,29 +30,34 @@ pub fn check(stages: &[String], jobs: &[Job], instances: &[Instance]) -> Option<
             .collect(),
         by_name: instances
             .iter()
-            .map(|instance| (instance.name.as_str(), instance))
+            .map(|instance| (instance.name.as_str(), &**instance))
             .collect(),
     };
-    let names = Names::of(jobs);
     for instance in instances {
         let fault = links
             .stage(stages, instance)
             .or_else(|| links.dependencies(instance))
-            .or_else(|| links.needs_of(instance, &names))
-            .or_else(|| links.on_stop(instance, jobs));
+            .or_else(|| links.needs_of(instance))
+            .or_else(|| links.artifact_of_child(instance))
+            .or_else(|| links.on_stop(instance));
         if let Some(message) = fault {
             return Some(Diagnostic::new(message, instance.job.span));
         }
     }
-    cycle(instances).map(|message| {
-        Diagnostic::new(
-            message,
-            instances
-                .first()
-                .map(|instance| instance.job.span)
-                .unwrap_or_default(),
-        )
-    })
+    let (message, culprit) = cycle(instances).or_else(|| long_name(instances))?;
+    Some(Diagnostic::new(message, culprit.job.span))
+}
+
+/// A name may grow too long by `parallel`.
+fn long_name(instances: &[Arc<Instance>]) -> Option<(String, &Instance)> {
+    let culprit = instances
+        .iter()
+        .find(|instance| instance.name.chars().count() > MAX_NAME)?;
+    let message = format!(
+        "jobs:{} name is too long (maximum is {MAX_NAME} characters)",
+        culprit.name
+    );
+    Some((message, culprit))
 }
 
 impl Links<'_> {
@@ -59,109 +66,118 @@ impl Links<'_> {
         (!self.stages.contains_key(stage.as_str())).then(|| {
             format!(
                 "{} job: chosen stage {stage} does not exist; available stages are {}",
-                instance.job.name,
+                instance.name,
                 stages.join(", ")
             )
         })
     }
 
-    fn is_later(&self, instance: &Instance, other: &Instance) -> bool {
-        self.stages.get(other.job.stage.as_str()) > self.stages.get(instance.job.stage.as_str())
+    /// A job that another refers to: it exists, and not in a later stage or in one that does not exist.
+    fn target(&self, own: &Instance, kind: &str, name: &str, optional: bool) -> Option<String> {
+        let fault = |text: String| Some(format!("{} job: {text}", own.name));
+        let Some(other) = self.by_name.get(name) else {
+            return if optional {
+                None
+            } else {
+                fault(format!("undefined {kind}: {name}"))
+            };
+        };
+        if kind == "need" && name.chars().count() > MAX_NEED_NAME {
+            return fault(format!(
+                "need `{name}` name is too long (maximum is {MAX_NEED_NAME} characters)"
+            ));
+        }
+        let index = |instance: &Instance| self.stages.get(instance.job.stage.as_str());
+        if index(other).is_none_or(|stage| Some(stage) > index(own)) {
+            return fault(format!(
+                "{kind} {name} is not defined in current or prior stages"
+            ));
+        }
+        None
     }
 
     fn dependencies(&self, instance: &Instance) -> Option<String> {
-        instance.dependencies.iter().flatten().find_map(|name| {
-            match self.by_name.get(name.as_str()) {
-                None => Some(format!(
-                    "{} job: undefined dependency: {name}",
-                    instance.name
-                )),
-                Some(other) if self.is_later(instance, other) => Some(format!(
-                    "{} job: dependency {name} is not defined in current or prior stages",
-                    instance.name
-                )),
-                Some(_) => None,
-            }
+        let names = instance.dependencies.iter().flatten();
+        names
+            .filter_map(|name| self.target(instance, "dependency", name, false))
+            .next()
+    }
+
+    fn needs_of(&self, instance: &Instance) -> Option<String> {
+        let own = instance.needs.as_deref().unwrap_or_default();
+        self.needs(instance, own).or_else(|| {
+            let rules = instance.job.rules.iter().flatten();
+            rules
+                .filter_map(|rule| rule.needs.as_deref())
+                .find_map(|written| self.needs(instance, &of_rule(written)))
         })
     }
 
-    fn needs_of(&self, instance: &Instance, names: &Names) -> Option<String> {
-        let rule_needs = instance
-            .job
-            .rules
-            .iter()
-            .flatten()
-            .filter_map(|rule| rule.needs.as_ref());
-        let all = rule_needs.map(|written| names.needs(written, &[]));
-        instance
-            .needs
-            .iter()
-            .cloned()
-            .chain(all)
-            .find_map(|needs| self.needs(instance, &needs))
-    }
-
     fn needs(&self, instance: &Instance, needs: &[Need]) -> Option<String> {
-        let own = &instance.name;
-        for need in needs {
-            let name = &need.name;
-            match self.by_name.get(name.as_str()) {
-                None if need.optional => {}
-                None => return Some(format!("{own} job: undefined need: {name}")),
-                Some(_) if name.chars().count() > MAX_NEED_NAME => {
-                    return Some(format!(
-                        "{own} job: need `{name}` name is too long (maximum is {MAX_NEED_NAME} characters)"
-                    ));
-                }
-                Some(other) if self.is_later(instance, other) => {
-                    return Some(format!(
-                        "{own} job: need {name} is not defined in current or prior stages"
-                    ));
-                }
-                Some(_) => {}
-            }
-        }
-        let mut seen = HashSet::new();
-        let mut doubled: Vec<&str> = needs
+        let wrong = needs
             .iter()
-            .map(|need| need.name.as_str())
-            .filter(|name| !seen.insert(*name))
-            .collect();
-        doubled.dedup();
-        if !doubled.is_empty() {
-            return Some(format!(
-                "{own} has the following needs duplicated: {}.",
-                doubled.join(", ")
-            ));
-        }
-        (needs.len() > MAX_NEEDS)
-            .then(|| format!("{own}: one job can only need {MAX_NEEDS} others, but you have listed {}. See needs keyword documentation for more details", needs.len()))
+            .find_map(|need| self.target(instance, "need", &need.name, need.optional));
+        wrong.or_else(|| {
+            let doubled = doubled(needs);
+            (!doubled.is_empty()).then(|| {
+                format!(
+                    "{} has the following needs duplicated: {}.",
+                    instance.name,
+                    doubled.join(", ")
+                )
+            })
+        })
     }
 
-    fn on_stop(&self, instance: &Instance, jobs: &[Job]) -> Option<String> {
+    /// The jobs whose artifacts hold the configuration of a child pipeline; one that is not there fails the bridge, not the pipeline.
+    fn artifact_of_child(&self, instance: &Instance) -> Option<String> {
+        let include = instance.job.keywords.get("trigger")?.get("include")?;
+        let items = include
+            .as_array()
+            .map_or_else(|| std::slice::from_ref(include), Vec::as_slice);
+        items
+            .iter()
+            .filter_map(|item| item["job"].as_str())
+            .find_map(|name| self.target(instance, "dependency", name, true))
+    }
+
+    fn on_stop(&self, instance: &Instance) -> Option<String> {
         let environment = instance.job.keywords.get("environment")?;
         let stop = environment["on_stop"].as_str()?;
-        let own = &instance.name;
-        let Some(target) = jobs.iter().find(|job| job.name == stop) else {
-            return Some(format!("{own} job: on_stop job {stop} is not defined"));
+        let fault = |text: &str| Some(format!("{} job: on_stop job {stop} {text}", instance.name));
+        let Some(target) = self.by_name.get(stop) else {
+            return fault("is not defined");
         };
-        let Some(other) = target.keywords.get("environment") else {
-            return Some(format!(
-                "{own} job: on_stop job {stop} does not have environment defined"
-            ));
+        let Some(other) = target.job.keywords.get("environment") else {
+            return fault("does not have environment defined");
         };
         if other["name"] != environment["name"] {
-            return Some(format!(
-                "{own} job: on_stop job {stop} have different environment name"
-            ));
+            return fault("have different environment name");
         }
-        (other["action"] != "stop")
-            .then(|| format!("{own} job: on_stop job {stop} needs to have action stop defined"))
+        if other["action"] == "stop" {
+            return None;
+        }
+        fault("needs to have action stop defined")
     }
 }
 
-/// Jobs that need each other in a circle, as Ruby's `tsort` finds them.
-fn cycle(instances: &[Instance]) -> Option<String> {
+/// Names that stand more than once, in the order of their first places.
+fn doubled(needs: &[Need]) -> Vec<&str> {
+    let (mut seen, mut again) = (HashSet::new(), HashSet::new());
+    again.extend(
+        needs
+            .iter()
+            .map(|need| need.name.as_str())
+            .filter(|name| !seen.insert(*name)),
+    );
+    let names = needs.iter().map(|need| need.name.as_str());
+    names.filter(|name| again.remove(name)).collect()
+}
+
+/// Jobs that need each other in a circle, as Ruby's `tsort` finds them: whichever its walk meets first, a job that needs itself as soon as
+/// it is entered, a circle when it is complete.
+fn cycle(instances: &[Arc<Instance>]) -> Option<(String, &Instance)> {
+    const NEW: usize = usize::MAX;
     let index: HashMap<&str, usize> = instances
         .iter()
         .enumerate()
@@ -170,29 +186,57 @@ fn cycle(instances: &[Instance]) -> Option<String> {
     let edges: Vec<Vec<usize>> = instances
         .iter()
         .map(|instance| {
-            instance
-                .needs
-                .iter()
-                .flatten()
+            let needs = instance.needs.iter().flatten();
+            needs
                 .filter_map(|need| index.get(need.name.as_str()).copied())
                 .collect()
         })
         .collect();
-    if let Some(own) = (0..edges.len()).find(|at| edges[*at].contains(at)) {
-        return Some(format!(
-            "The pipeline has circular dependencies: self-dependency: {}",
-            instances[own].name
-        ));
+    let fault = |text: String, at: usize| {
+        let message = format!("The pipeline has circular dependencies: {text}");
+        Some((message, &*instances[at]))
+    };
+    let (mut number, mut low) = (vec![NEW; edges.len()], vec![0; edges.len()]);
+    let (mut on_stack, mut stack) = (vec![false; edges.len()], Vec::new());
+    for start in 0..edges.len() {
+        let mut calls = Vec::new();
+        if number[start] == NEW {
+            calls.push((start, 0));
+        }
+        while let Some((node, edge)) = calls.pop() {
+            if edge == 0 {
+                if edges[node].contains(&node) {
+                    return fault(format!("self-dependency: {}", instances[node].name), node);
+                }
+                number[node] = stack.len();
+                low[node] = stack.len();
+                stack.push(node);
+                on_stack[node] = true;
+            }
+            if let Some(&target) = edges[node].get(edge) {
+                calls.push((node, edge + 1));
+                if number[target] == NEW {
+                    calls.push((target, 0));
+                } else if on_stack[target] {
+                    low[node] = low[node].min(number[target]);
+                }
+                continue;
+            }
+            if low[node] == number[node] {
+                let members = stack.split_off(number[node]);
+                if let [first, _, ..] = members[..] {
+                    let names: Vec<&str> = members
+                        .iter()
+                        .map(|at| instances[*at].name.as_str())
+                        .collect();
+                    return fault(format!("topological sort failed: {names:?}"), first);
+                }
+                on_stack[node] = false;
+            }
+            if let Some((parent, _)) = calls.last() {
+                low[*parent] = low[*parent].min(low[node]);
+            }
+        }
     }
-    let circle = crate::variables::strong_components(&edges)
-        .into_iter()
-        .find(|component| component.len() > 1)?;
-    let names: Vec<&str> = circle
-        .iter()
-        .rev()
-        .map(|at| instances[*at].name.as_str())
-        .collect();
-    Some(format!(
-        "The pipeline has circular dependencies: topological sort failed: {names:?}"
-    ))
+    None
 }

@@ -1,5 +1,7 @@
 //! `changes` and `exists` over lists of paths (`ci-yaml.md §11`).
 
+use std::collections::HashSet;
+
 use crate::{
     globs::Glob,
     variables::{DirectOptions, Variable, expand_existing},
@@ -62,44 +64,77 @@ pub fn changes(globs: &[String], changed: Option<&[String]>, variables: &[Variab
     let Some(changed) = changed else {
         return PathMatch::assumed(None);
     };
+    let mut globs = expanded(globs, variables);
+    let mut seen = HashSet::new();
+    globs.retain(|glob| seen.insert(glob.clone()));
     if changed.len().saturating_mul(globs.len()) > MAX_COMPARISONS {
         return PathMatch::assumed(Some(changed.len()));
     }
-    let globs: Vec<Glob> = expanded(globs, variables)
-        .iter()
-        .map(|glob| Glob::new(glob))
-        .collect();
+    let globs: Vec<Glob> = globs.iter().map(|glob| Glob::new(glob)).collect();
     PathMatch::of(changed, |path| globs.iter().any(|glob| glob.matches(path)))
 }
 
-/// `exists`: some file of the sorted list is named exactly, lies in a folder named with a slash at its end, or matches.
+/// `exists`: some file of the sorted list is named exactly, lies in a folder named with a slash at its end, has the ending of a pattern
+/// `**/*.ending`, or matches. The first three are cheap and not counted.
 pub fn exists(globs: &[String], files: &[String], variables: &[Variable]) -> PathMatch {
     let globs = expanded(globs, variables);
     let (patterns, names): (Vec<&String>, Vec<&String>) = globs
         .iter()
         .partition(|glob| glob.contains(['*', '?', '[', '{', '\\']));
-    for name in names {
-        let found = if name.ends_with('/') {
-            let at = files.partition_point(|file| file.as_str() < name.as_str());
-            files.get(at).filter(|file| file.starts_with(name.as_str()))
-        } else {
-            files
-                .binary_search_by(|file| file.as_str().cmp(name))
-                .ok()
-                .and_then(|at| files.get(at))
+    if let Some(first) = names.iter().find_map(|name| there(name, files)) {
+        return PathMatch {
+            matched: true,
+            paths: Some(1),
+            of: Some(files.len()),
+            first: Some(first.clone()),
         };
-        if let Some(first) = found {
-            return PathMatch {
-                matched: true,
-                paths: Some(1),
-                of: Some(files.len()),
-                first: Some(first.clone()),
-            };
-        }
     }
+    // Patterns that cannot match below the root are compared with what lies there.
+    let at_root = globs
+        .iter()
+        .all(|glob| !glob.contains('/') && !glob.contains("**"));
+    let top: Vec<String>;
+    let files = if at_root {
+        top = files
+            .iter()
+            .filter(|file| !file.contains('/'))
+            .cloned()
+            .collect();
+        &top
+    } else {
+        files
+    };
+    let (endings, patterns): (Vec<&String>, Vec<&String>) = patterns
+        .into_iter()
+        .partition(|glob| ending(glob).is_some());
+    let endings: Vec<&str> = endings
+        .into_iter()
+        .filter_map(|glob| ending(glob))
+        .collect();
+    let ends = |file: &str| endings.iter().any(|ending| file.ends_with(ending));
     if files.len().saturating_mul(patterns.len()) > MAX_COMPARISONS {
         return PathMatch::assumed(Some(files.len()));
     }
     let patterns: Vec<Glob> = patterns.into_iter().map(|glob| Glob::new(glob)).collect();
-    PathMatch::of(files, |file| patterns.iter().any(|glob| glob.matches(file)))
+    PathMatch::of(files, |file| {
+        ends(file) || patterns.iter().any(|glob| glob.matches(file))
+    })
+}
+
+/// The file of that name, or the first in the folder that a slash at the end says.
+fn there<'f>(name: &str, files: &'f [String]) -> Option<&'f String> {
+    let at = files.partition_point(|file| file.as_str() < name);
+    files.get(at).filter(|file| {
+        if name.ends_with('/') {
+            file.starts_with(name)
+        } else {
+            file.as_str() == name
+        }
+    })
+}
+
+/// `.rb` of `**/*.rb`.
+fn ending(glob: &str) -> Option<&str> {
+    let rest = glob.strip_prefix("**/*")?;
+    (rest.starts_with('.') && !rest.contains(['/', '*', '?', '[', '{', '\\'])).then_some(rest)
 }

@@ -1,5 +1,7 @@
 //! Rules evaluated for one pipeline: which jobs are in it, how, and why (`ci-yaml.md §9.2`, `§12.2`, `§22`).
 
+use std::{collections::HashSet, sync::Arc};
+
 use footplate_model::{Need, PipelineSource};
 use serde_json::{Value as Json, json};
 
@@ -7,7 +9,7 @@ use crate::{
     ask::{Answer, Answers, Origin, Request},
     config::Config,
     diagnostic::Diagnostic,
-    expand::{Instance, Names},
+    expand::{Instance, of_rule},
     expr::{Atom, Expr},
     keywords::{
         rules::{PathRule, Rule},
@@ -15,12 +17,15 @@ use crate::{
     },
     paths::{self, PathMatch},
     patterns,
-    variables::{SortOptions, Variable, sort_and_expand},
-    why::{Level, Looked, MASKED, PathKind, Paths, Provenance, Why},
+    scope::{JobScope, Lookup, PipelineScope, filled, reachable},
+    variables::Variable,
+    why::{Looked, MASKED, PathKind, Paths, Why},
     yaml::Span,
 };
 
 const MAX_REGEXP: usize = 255;
+const MAX_NEEDS: usize = 50;
+const NO_VARIABLES: &[Variable] = &[];
 /// Steps back that one match may take.
 const BACKTRACK_LIMIT: usize = 20_000;
 
@@ -77,18 +82,10 @@ impl Traces {
     }
 }
 
-fn lookup<'v>(variables: &'v [Variable], name: &str) -> Option<&'v str> {
-    variables
-        .iter()
-        .rev()
-        .find(|variable| variable.key == name)
-        .map(|variable| variable.value.as_str())
-}
-
 /// Whether every condition of a rule holds. `owner` names the job in messages.
 pub fn matches(
     rule: &Rule,
-    variables: &[Variable],
+    variables: &dyn Lookup,
     origin: &Origin,
     answers: &mut Answers,
     owner: &str,
@@ -128,22 +125,22 @@ pub fn matches(
 }
 
 /// Whether an expression holds, with its atoms; values of masked variables stay masked.
-fn holds(expr: &Expr, variables: &[Variable]) -> (bool, Vec<Atom>) {
-    let evaluation = expr.evaluate(|name| lookup(variables, name).map(str::to_owned));
+fn holds(expr: &Expr, variables: &dyn Lookup) -> (bool, Vec<Atom>) {
+    let evaluation = expr.evaluate(|name| value(variables, name));
     let truthful = evaluation.truthful();
     let mut atoms = evaluation.atoms;
     for atom in &mut atoms {
         let lone = atom.text.strip_prefix('$');
-        let masked = |name| {
-            variables
-                .iter()
-                .any(|known| known.key == name && known.masked)
-        };
+        let masked = |name| variables.seen(name).is_some_and(|found| found.masked);
         if atom.value.starts_with('"') && lone.is_some_and(masked) {
             MASKED.clone_into(&mut atom.value);
         }
     }
     (truthful, atoms)
+}
+
+fn value(variables: &dyn Lookup, name: &str) -> Option<String> {
+    variables.seen(name).map(|found| found.value.to_owned())
 }
 
 enum PathOutcome {
@@ -155,25 +152,21 @@ enum PathOutcome {
 fn path_rule(
     kind: PathKind,
     rule: &PathRule,
-    variables: &[Variable],
+    variables: &dyn Lookup,
     origin: &Origin,
     answers: &mut Answers,
 ) -> PathOutcome {
-    let expanded =
-        sort_and_expand(variables, SortOptions::default()).unwrap_or_else(|_| variables.to_vec());
-    let fill = |text: &String| {
-        crate::variables::expand_existing(
-            text,
-            &expanded,
-            crate::variables::DirectOptions::default(),
-        )
-        .unwrap_or_else(|_| text.clone())
-    };
+    let single = [&rule.regexp, &rule.project, &rule.git_ref, &rule.compare_to];
+    let texts = single
+        .into_iter()
+        .flatten()
+        .chain(rule.paths.iter().flatten());
+    let expanded = reachable(texts.map(String::as_str), variables);
+    let fill = |text: &String| filled(text, &expanded);
     let request = if kind == PathKind::Changes {
         Request::Changes(rule.compare_to.as_ref().map(fill))
     } else {
-        let project = rule.project.as_ref().map(fill);
-        Request::Paths(match project {
+        Request::Paths(match rule.project.as_ref().map(fill) {
             Some(project) => Origin {
                 project: Some(project),
                 git_ref: rule.git_ref.as_ref().map(fill),
@@ -181,12 +174,12 @@ fn path_rule(
             None => origin.clone(),
         })
     };
-    let Some(answer) = answers.get(request) else {
+    let Some(answer) = answers.get(request.clone()) else {
         return PathOutcome::Missing;
     };
     let known = match &*answer {
         Answer::Paths(paths) => Some(paths.as_slice()),
-        Answer::Problem(message) => return PathOutcome::Failed(message.clone()),
+        Answer::Problem(message) => return PathOutcome::Failed(problem(&request, message)),
         Answer::Unknown | Answer::Text(_) | Answer::Component(_) => None,
     };
     if let Some(regexp) = &rule.regexp {
@@ -218,11 +211,30 @@ fn path_rule(
     })
 }
 
+/// `exists` has words of its own for a project or ref that is not there.
+fn problem(request: &Request, message: &str) -> String {
+    let Request::Paths(Origin {
+        project: Some(project),
+        git_ref,
+    }) = request
+    else {
+        return message.to_owned();
+    };
+    match git_ref {
+        Some(name) if message.contains(&format!(" reference `{name}` ")) => {
+            format!("rules:exists:ref `{name}` is not a valid ref in project `{project}`")
+        }
+        Some(_) | None => {
+            format!("rules:exists:project `{project}` not found or access denied")
+        }
+    }
+}
+
 /// A job of the pipeline, with what its rule decided.
 #[derive(Debug, Clone)]
 pub struct Chosen {
     /// The job.
-    pub instance: Instance,
+    pub instance: Arc<Instance>,
     /// `when` after rules.
     pub when: String,
     /// `start_in`, as written.
@@ -273,17 +285,7 @@ pub struct Evaluated {
     pub auto_cancel: Option<Json>,
 }
 
-fn to_variable(variable: &YamlVariable) -> Variable {
-    Variable {
-        key: variable.key.clone(),
-        value: variable.value.clone(),
-        raw: variable.raw.unwrap_or(false),
-        public: true,
-        ..Variable::default()
-    }
-}
-
-/// The variables that a job's conditions see, later ones win.
+/// The variables that a job has, later ones win.
 pub fn scoped(
     context: &Context,
     config: &Config,
@@ -291,50 +293,15 @@ pub fn scoped(
     instance: &Instance,
     rule: &[YamlVariable],
 ) -> Vec<Variable> {
-    let mut list = context.predefined.clone();
-    list.push(Variable {
-        key: "CI_JOB_NAME".to_owned(),
-        value: instance.name.clone(),
-        ..Variable::default()
-    });
-    list.push(Variable {
-        key: "CI_JOB_STAGE".to_owned(),
-        value: instance.job.stage.clone(),
-        ..Variable::default()
-    });
-    if let Some((number, total)) = instance.number {
-        list.push(Variable {
-            key: "CI_NODE_INDEX".to_owned(),
-            value: number.to_string(),
-            ..Variable::default()
-        });
-        list.push(Variable {
-            key: "CI_NODE_TOTAL".to_owned(),
-            value: total.to_string(),
-            ..Variable::default()
-        });
-    }
-    let roots = config
-        .variables
-        .iter()
-        .chain(workflow)
-        .filter(|variable| instance.job.inherit_variables.lets(&variable.key));
-    list.extend(
-        roots
-            .chain(&instance.variables)
-            .chain(rule)
-            .map(to_variable),
-    );
-    list.extend(context.overriding.iter().cloned());
-    list
+    let pipeline = PipelineScope::new(context, config, workflow);
+    JobScope::new(&pipeline, instance, rule).list()
 }
 
 /// Evaluates workflow, rules and policies; `None` while answers are missing.
 pub fn evaluate(
     context: &Context,
     config: &Config,
-    instances: Vec<Instance>,
-    jobs: &[crate::job::Job],
+    instances: &[Arc<Instance>],
     answers: &mut Answers,
 ) -> Option<Evaluated> {
     let mut result = Evaluated {
@@ -380,30 +347,32 @@ pub fn evaluate(
             }
         }
     }
-    let names = Names::of(jobs);
-    let mut missing = false;
+    let workflow_variables = std::mem::take(&mut result.workflow_variables);
+    let scope = PipelineScope::new(context, config, &workflow_variables);
+    let (mut missing, mut faults) = (false, Faults::new(&config.stages));
     for instance in instances {
-        match decide(
-            context,
-            config,
-            &result.workflow_variables,
-            &instance,
-            &names,
-            answers,
-        ) {
+        let variables = JobScope::new(&scope, instance, &[]);
+        match decide(context, instance, &variables, answers) {
             Decision::Missing => missing = true,
             Decision::Failed(message) => {
-                let fault = Diagnostic::new(message, instance.job.span);
-                result.errors.push(fault);
+                faults.add(instance, Diagnostic::new(message, instance.job.span))
             }
             Decision::Out(why) => result.absent.push((instance.name.clone(), why)),
-            Decision::In(chosen) => result.jobs.push(*chosen),
+            Decision::In(chosen) => {
+                let circle = variables.circle();
+                result.jobs.push(*chosen);
+                if let Some(circle) = circle {
+                    let message = format!("{}: {circle}", instance.name);
+                    faults.add(instance, Diagnostic::new(message, instance.job.span));
+                }
+            }
         }
     }
     if missing {
         return None;
     }
-    finish(&mut result);
+    finish(&mut result, faults);
+    result.workflow_variables = workflow_variables;
     Some(result)
 }
 
@@ -422,9 +391,7 @@ fn workflow<'c>(
     let Some(rules) = &config.workflow.rules else {
         return (WorkflowOutcome::Passed(None), None);
     };
-    let mut variables = context.predefined.clone();
-    variables.extend(config.variables.iter().map(to_variable));
-    variables.extend(context.overriding.iter().cloned());
+    let variables = PipelineScope::new(context, config, &[]);
     let mut looked = Vec::new();
     let mut outcome = WorkflowOutcome::Filtered;
     let mut decided: Option<(String, &Rule)> = None;
@@ -452,75 +419,7 @@ fn workflow<'c>(
         None => Why::new("no workflow rule matched", config.workflow.span),
     };
     why.looked_at = looked;
-    let layers = Layers {
-        context,
-        config,
-        workflow: &[],
-        instance: None,
-    };
-    (outcome, Some(layers.told(why, &variables)))
-}
-
-/// Where the variables that a condition sees come from.
-struct Layers<'c> {
-    context: &'c Context,
-    config: &'c Config,
-    workflow: &'c [YamlVariable],
-    instance: Option<&'c Instance>,
-}
-
-impl Layers<'_> {
-    /// The why with the variables that it mentions, cut to its size.
-    fn told(&self, mut why: Why, variables: &[Variable]) -> Why {
-        why.variables = why
-            .mentioned()
-            .into_iter()
-            .map(|name| self.provenance(name, variables))
-            .collect();
-        why.fitted()
-    }
-
-    fn provenance(&self, name: &str, variables: &[Variable]) -> Provenance {
-        let has = |list: &[YamlVariable]| list.iter().any(|variable| variable.key == name);
-        let inherits = self
-            .instance
-            .is_none_or(|instance| instance.job.inherit_variables.lets(name));
-        let own = self
-            .instance
-            .is_some_and(|instance| has(&instance.variables));
-        let mut levels: Vec<Level> = [
-            (own, Level::Job),
-            (inherits && has(self.workflow), Level::Workflow),
-            (inherits && has(&self.config.variables), Level::Root),
-        ]
-        .into_iter()
-        .filter_map(|(there, level)| there.then_some(level))
-        .collect();
-        let above = self.context.overriding.iter().rev();
-        let above = above.filter(|variable| variable.key == name);
-        levels.splice(0..0, above.map(|variable| variable.level));
-        let found = variables.iter().rev().find(|variable| variable.key == name);
-        let below = self.context.predefined.iter();
-        if below.clone().any(|variable| variable.key == name)
-            || (levels.is_empty() && found.is_some())
-        {
-            levels.push(Level::Predefined);
-        }
-        levels.dedup();
-        let mut levels = levels.into_iter();
-        Provenance {
-            name: name.to_owned(),
-            value: found.map(|variable| {
-                if variable.masked {
-                    MASKED.to_owned()
-                } else {
-                    variable.value.clone()
-                }
-            }),
-            level: levels.next(),
-            over: levels.collect(),
-        }
-    }
+    (outcome, Some(why.told(&variables)))
 }
 
 enum Decision {
@@ -532,10 +431,8 @@ enum Decision {
 
 fn decide(
     context: &Context,
-    config: &Config,
-    workflow: &[YamlVariable],
-    instance: &Instance,
-    names: &Names,
+    instance: &Arc<Instance>,
+    variables: &dyn Lookup,
     answers: &mut Answers,
 ) -> Decision {
     let job = &instance.job;
@@ -548,20 +445,13 @@ fn decide(
         interruptible: None,
         rule_variables: Vec::new(),
         why: Why::new("always", job.span),
-        instance: instance.clone(),
+        instance: Arc::clone(instance),
     };
-    let layers = Layers {
-        context,
-        config,
-        workflow,
-        instance: Some(instance),
-    };
-    let variables = scoped(context, config, workflow, instance, &[]);
     let Some(rules) = &job.rules else {
-        return match policies(context, job, &variables, answers) {
+        return match policies(context, job, variables, answers) {
             None => Decision::Missing,
             Some((lets_in, why)) => {
-                let why = layers.told(why, &variables);
+                let why = why.told(variables);
                 if lets_in {
                     chosen.why = why;
                     Decision::In(Box::new(chosen))
@@ -573,13 +463,7 @@ fn decide(
     };
     let mut looked = Vec::new();
     for (number, rule) in rules.iter().enumerate() {
-        match matches(
-            rule,
-            &variables,
-            &Origin::default(),
-            answers,
-            &instance.name,
-        ) {
+        match matches(rule, variables, &Origin::default(), answers, &instance.name) {
             Matched::Missing => return Decision::Missing,
             Matched::Failed(message) => return Decision::Failed(message),
             Matched::No(traces) => {
@@ -593,12 +477,12 @@ fn decide(
                     looked_at: looked,
                     ..Why::new(entry, rule.span)
                 };
-                let why = layers.told(why, &variables);
+                let why = why.told(variables);
                 if rule.when.as_deref() == Some("never") {
                     return Decision::Out(why);
                 }
                 chosen.why = why;
-                apply(rule, names, &mut chosen);
+                apply(rule, &mut chosen);
                 return Decision::In(Box::new(chosen));
             }
         }
@@ -607,10 +491,10 @@ fn decide(
         looked_at: looked,
         ..Why::new("no rule matched", job.span)
     };
-    Decision::Out(layers.told(why, &variables))
+    Decision::Out(why.told(variables))
 }
 
-fn apply(rule: &Rule, names: &Names, chosen: &mut Chosen) {
+fn apply(rule: &Rule, chosen: &mut Chosen) {
     if let Some(when) = &rule.when {
         chosen.when.clone_from(when);
         chosen.start_in.clone_from(&rule.start_in);
@@ -620,7 +504,7 @@ fn apply(rule: &Rule, names: &Names, chosen: &mut Chosen) {
         chosen.exit_codes = None;
     }
     if let Some(needs) = &rule.needs {
-        chosen.needs = Some(names.needs(needs, &[]));
+        chosen.needs = Some(of_rule(needs));
     }
     chosen.interruptible = rule.interruptible;
     chosen.rule_variables.clone_from(&rule.variables);
@@ -632,7 +516,7 @@ fn apply(rule: &Rule, names: &Names, chosen: &mut Chosen) {
 fn policies(
     context: &Context,
     job: &crate::job::Job,
-    variables: &[Variable],
+    variables: &dyn Lookup,
     answers: &mut Answers,
 ) -> Option<(bool, Why)> {
     let mut why = Why::new("always", job.span);
@@ -668,7 +552,7 @@ fn policy_parts(
     policy: &Json,
     job: &crate::job::Job,
     context: &Context,
-    variables: &[Variable],
+    variables: &dyn Lookup,
     answers: &mut Answers,
 ) -> Option<Vec<Looked>> {
     let strings = |key: &str| {
@@ -695,7 +579,7 @@ fn policy_parts(
         parts.push(looked);
     }
     if policy.get("kubernetes").is_some() {
-        let active = lookup(variables, "CI_KUBERNETES_ACTIVE") == Some("true");
+        let active = value(variables, "CI_KUBERNETES_ACTIVE").as_deref() == Some("true");
         parts.push(part("kubernetes", active));
     }
     if let Some(list) = strings("variables") {
@@ -718,7 +602,8 @@ fn policy_parts(
             paths: Some(globs),
             ..PathRule::default()
         };
-        let found = match path_rule(kind, &rule, variables, &Origin::default(), answers) {
+        // Unlike those of rules, its globs know no variables.
+        let found = match path_rule(kind, &rule, &NO_VARIABLES, &Origin::default(), answers) {
             PathOutcome::Found(found) => found,
             PathOutcome::Missing => return None,
             PathOutcome::Failed(_) => PathMatch::assumed(None),
@@ -737,20 +622,18 @@ fn policy_parts(
 /// One item of `refs` (`ci-yaml.md §12.2`).
 fn ref_matches(item: &str, context: &Context) -> bool {
     let (pattern, path) = match item.split_once('@') {
-        Some((pattern, path))
-            if !item.starts_with('/')
-                || item
-                    .rfind('/')
-                    .is_some_and(|slash| item.find('@').is_some_and(|at| at > slash)) =>
-        {
-            (pattern, Some(path))
-        }
-        _ => (item, None),
+        Some((pattern, path)) => (pattern, Some(path)),
+        None => (item, None),
     };
     if path.is_some_and(|path| context.project.as_deref() != Some(path)) {
         return false;
     }
-    let merge_request = context.source == PipelineSource::MergeRequestEvent;
+    // A child of a merge request's pipeline belongs to the merge request too.
+    let merge_request = context.source == PipelineSource::MergeRequestEvent
+        || context
+            .predefined
+            .iter()
+            .any(|variable| variable.key == "CI_MERGE_REQUEST_IID");
     let source = context.source.as_str().trim_end_matches("_event");
     let plural = if source == "push" {
         "pushes".to_owned()
@@ -769,13 +652,35 @@ fn ref_matches(item: &str, context: &Context) -> bool {
     }
 }
 
-/// Needs of the chosen jobs, and whether anything is left.
-fn finish(result: &mut Evaluated) {
-    if !result.errors.is_empty() {
-        result.outcome = Outcome::Error;
-        return;
+/// Faults of jobs, told in the order of stages.
+struct Faults<'c> {
+    stages: &'c [String],
+    list: Vec<(usize, Diagnostic)>,
+}
+
+impl<'c> Faults<'c> {
+    fn new(stages: &'c [String]) -> Self {
+        Self {
+            stages,
+            list: Vec::new(),
+        }
     }
-    let names: Vec<String> = result
+
+    fn add(&mut self, instance: &Instance, fault: Diagnostic) {
+        let stage = &instance.job.stage;
+        let index = self.stages.iter().position(|known| known == stage);
+        self.list.push((index.unwrap_or(self.stages.len()), fault));
+    }
+
+    fn in_order(mut self) -> Vec<Diagnostic> {
+        self.list.sort_by_key(|(stage, _)| *stage);
+        self.list.into_iter().map(|(_, fault)| fault).collect()
+    }
+}
+
+/// Needs of the chosen jobs, and whether anything is left.
+fn finish(result: &mut Evaluated, mut faults: Faults<'_>) {
+    let names: HashSet<String> = result
         .jobs
         .iter()
         .map(|job| job.instance.name.clone())
@@ -784,11 +689,21 @@ fn finish(result: &mut Evaluated) {
         let Some(needs) = &mut job.needs else {
             continue;
         };
+        let own = &job.instance.name;
+        if needs.len() > MAX_NEEDS {
+            let count = needs.len();
+            let message = format!(
+                "{own}: one job can only need {MAX_NEEDS} others, but you have listed {count}. See needs keyword documentation for more details"
+            );
+            let fault = Diagnostic::new(message, job.instance.job.span);
+            faults.add(&job.instance, fault);
+            continue;
+        }
         for need in needs
             .iter()
             .filter(|need| !need.optional && !names.contains(&need.name))
         {
-            let (own, other) = (&job.instance.name, &need.name);
+            let other = &need.name;
             let message = format!(
                 "'{own}' job needs '{other}' job, but '{other}' does not exist in the pipeline. This might be because of the only, except, or rules keywords. \
                  To need a job that sometimes does not exist in the pipeline, use needs:optional."
@@ -797,17 +712,15 @@ fn finish(result: &mut Evaluated) {
             let help = absent
                 .map(|(_, why)| format!("`{other}` is not in this pipeline: {}", why.decided_by));
             let fault = Diagnostic::new(message, job.instance.job.span).with_help(help);
-            result.errors.push(fault);
+            faults.add(&job.instance, fault);
         }
         needs.retain(|need| names.contains(&need.name));
     }
+    result.errors = faults.in_order();
+    let edges_only = |job: &Chosen| matches!(job.instance.job.stage.as_str(), ".pre" | ".post");
     if !result.errors.is_empty() {
         result.outcome = Outcome::Error;
-    } else if result
-        .jobs
-        .iter()
-        .all(|job| matches!(job.instance.job.stage.as_str(), ".pre" | ".post"))
-    {
+    } else if result.jobs.iter().all(edges_only) {
         result.outcome = Outcome::Empty;
         let message = "Pipeline will not run for the selected trigger. The rules configuration prevented any jobs from being added to the pipeline.";
         result

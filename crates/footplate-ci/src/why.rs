@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map as JsonMap, Value as Json, json};
 
-use crate::{diagnostic::SourceFile, expr::Atom, paths::PathMatch, yaml::Span};
+use crate::{diagnostic::SourceFile, expr::Atom, paths::PathMatch, scope::Lookup, yaml::Span};
 
 /// A why may be so large as JSON, in bytes.
 pub const MAX_BYTES: usize = 2048;
@@ -153,7 +153,7 @@ impl Why {
     }
 
     /// Names of the variables that its conditions mention, each once.
-    pub(crate) fn mentioned(&self) -> Vec<&str> {
+    fn mentioned(&self) -> Vec<&str> {
         let mut names = Vec::new();
         let texts = self
             .looked_at
@@ -169,9 +169,31 @@ impl Why {
         names
     }
 
+    /// With the variables that it mentions, cut to its size.
+    #[must_use]
+    pub(crate) fn told(mut self, variables: &dyn Lookup) -> Self {
+        self.variables = self
+            .mentioned()
+            .into_iter()
+            .map(|name| {
+                let mut levels = variables.levels(name).into_iter();
+                Provenance {
+                    name: name.to_owned(),
+                    value: variables.seen(name).map(|found| {
+                        let value = if found.masked { MASKED } else { found.value };
+                        value.to_owned()
+                    }),
+                    level: levels.next(),
+                    over: levels.collect(),
+                }
+            })
+            .collect();
+        self.fitted()
+    }
+
     /// Cut to [`MAX_BYTES`]: long texts first, then the earliest entries, then variables; what decided always stays.
     #[must_use]
-    pub(crate) fn fitted(mut self) -> Self {
+    fn fitted(mut self) -> Self {
         self.looked_at.iter_mut().for_each(Looked::shorten);
         self.variables
             .iter_mut()

@@ -112,7 +112,7 @@ fn need(check: &mut Check, at: &str, node: &Node, map: &Map, needs: &mut Needs) 
                 node.span,
                 format!(
                     "{} config should contain at most one bridge need",
-                    at.trim_end_matches(":need")
+                    at.trim_end_matches(":needs:need")
                 ),
             );
         }

@@ -8,6 +8,8 @@ mod bombs;
 mod fuzz;
 mod includes;
 mod jobs;
+mod jobs_links;
+mod jobs_pipeline;
 mod keywords;
 mod properties;
 mod why;

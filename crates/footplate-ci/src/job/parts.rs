@@ -1,0 +1,276 @@
+//! The keywords of a job, each with its own checks, and what they must be together.
+
+use footplate_model::JobKind;
+use serde_json::{Map as JsonMap, Value as Json, json};
+
+use super::{Inherit, Reader};
+use crate::{
+    check::{Check, given, string_list, text},
+    config::DEFAULTS,
+    diagnostic::Diagnostic,
+    keywords::{needs::needs, only, parallel::parallel, plain, rules::Rule, variables},
+    patterns,
+    yaml::{Node, Value},
+};
+
+/// Keywords in the order in which GitLab reports them; those without a check of their own here are plain ones.
+const PARTS: [&str; 32] = [
+    "stage",
+    "only",
+    "except",
+    "rules",
+    "variables",
+    "inherit",
+    "environment",
+    "interruptible",
+    "trigger",
+    "before_script",
+    "script",
+    "after_script",
+    "hooks",
+    "cache",
+    "image",
+    "services",
+    "timeout",
+    "retry",
+    "tags",
+    "artifacts",
+    "needs",
+    "coverage",
+    "release",
+    "parallel",
+    "allow_failure",
+    "id_tokens",
+    "publish",
+    "pages",
+    "dast_configuration",
+    "secrets",
+    "identity",
+    "inputs",
+];
+
+impl Reader<'_> {
+    /// Reads every keyword that is given; which defaults the job takes.
+    pub(super) fn parts(&mut self, check: &mut Check, workflow_rules: bool) -> Inherit {
+        let mut inherited = Inherit::All;
+        for name in PARTS {
+            let Some(node) = given(self.map, name) else {
+                continue;
+            };
+            match name {
+                "stage" => self.stage(check, node),
+                "only" => self.job.only = only::policy(check, &format!("{}:only", self.at), node),
+                "except" => {
+                    self.job.except = only::policy(check, &format!("{}:except", self.at), node);
+                }
+                "rules" if !workflow_rules => self.warn_of_duplicates(check, node),
+                "rules" => {}
+                "variables" => {
+                    self.job.variables =
+                        variables::of_job(check, &format!("{}:variables", self.at), node);
+                }
+                "inherit" => inherited = self.inherit(check, node),
+                "needs" => self.needs(check, node),
+                "coverage" => self.coverage(check, node),
+                "parallel" => {
+                    let bridge = self.job.kind == JobKind::Bridge;
+                    self.job.parallel =
+                        parallel(check, &format!("{}:parallel", self.at), node, bridge);
+                }
+                "allow_failure" => self.exit_codes(check, node),
+                "publish" => {
+                    let publish = check.string(&format!("{}:publish", self.at), "config", node);
+                    self.job
+                        .keywords
+                        .extend(publish.map(|text| ("publish".to_owned(), text.into())));
+                }
+                plain_one => {
+                    let read = plain(plain_one)
+                        .and_then(|keyword| keyword(check, &format!("{}:{name}", self.at), node));
+                    self.job
+                        .keywords
+                        .extend(read.map(|value| (name.to_owned(), value)));
+                }
+            }
+        }
+        self.default_refs(workflow_rules);
+        inherited
+    }
+
+    fn stage(&mut self, check: &mut Check, node: &Node) {
+        match node.as_str().filter(|stage| !stage.is_empty()) {
+            Some(stage) => stage.clone_into(&mut self.job.stage),
+            None => check.error(
+                node.span,
+                format!("{}:stage config should be a string", self.at),
+            ),
+        }
+    }
+
+    /// `only` is merged over branches and tags; a job that does not give it has that default alone, and none where rules decide.
+    fn default_refs(&mut self, workflow_rules: bool) {
+        let rules_decide = workflow_rules || self.map.get("rules").is_some();
+        if rules_decide && self.job.only.is_none() {
+            return;
+        }
+        let mut merged = JsonMap::from_iter([("refs".to_owned(), json!(["branches", "tags"]))]);
+        if let Some(Json::Object(own)) = self.job.only.take() {
+            merged.extend(own);
+        }
+        self.job.only = Some(Json::Object(merged));
+    }
+
+    fn warn_of_duplicates(&self, check: &mut Check, node: &Node) {
+        let bare = |rule: &Rule| {
+            rule.json
+                .as_object()
+                .is_some_and(|map| map.len() == 1 && map.contains_key("when"))
+                && rule.when.as_deref() != Some("never")
+        };
+        if self
+            .job
+            .rules
+            .as_ref()
+            .and_then(|rules| rules.last())
+            .is_some_and(bare)
+        {
+            let message = format!(
+                "{} may allow multiple pipelines to run for a single action due to `rules:when` clause with no `workflow:rules` - read more: \
+                 https://docs.gitlab.com/ci/jobs/job_troubleshooting/#job-may-allow-multiple-pipelines-to-run-for-a-single-action-warning",
+                self.at
+            );
+            check.warnings.push(Diagnostic::new(message, node.span));
+        }
+    }
+
+    fn inherit(&mut self, check: &mut Check, node: &Node) -> Inherit {
+        let at = format!("{}:inherit", self.at);
+        let Some(map) = check.map(&at, node) else {
+            return Inherit::All;
+        };
+        check.unknown_keys(&at, map, &["default", "variables"]);
+        let mut read = |key: &str| match given(map, key) {
+            None => Inherit::All,
+            Some(value) => inherited(check, &format!("{at}:{key}"), value, key == "default"),
+        };
+        let default = read("default");
+        self.job.inherit_variables = read("variables");
+        default
+    }
+
+    fn needs(&mut self, check: &mut Check, node: &Node) {
+        let at = format!("{}:needs", self.at);
+        let found = needs(check, &at, node);
+        let invalid = found.as_ref().and_then(|needs| match self.job.kind {
+            JobKind::Build => needs.bridge.is_some().then_some("bridge"),
+            _ => (!needs.cross.is_empty()).then_some("cross_dependency"),
+        });
+        if let Some(invalid) = invalid {
+            check.error(
+                node.span,
+                format!("{at} config uses invalid types: {invalid}"),
+            );
+        }
+        self.job.needs = found;
+    }
+
+    fn coverage(&mut self, check: &mut Check, node: &Node) {
+        match node.as_str().map(patterns::parse) {
+            Some(Ok(_)) => {
+                let text = text(node);
+                let end = text.rfind('/').unwrap_or(text.len());
+                self.job
+                    .keywords
+                    .insert("coverage_regex".to_owned(), text[1..end].into());
+            }
+            Some(Err(_)) | None => check.error(
+                node.span,
+                format!(
+                    "{} coverage must be a regular expression with re2 syntax",
+                    self.at
+                ),
+            ),
+        }
+    }
+
+    fn exit_codes(&mut self, check: &mut Check, node: &Node) {
+        let Some(map) = node.as_map() else { return };
+        let at = format!("{}:allow_failure", self.at);
+        check.unknown_keys(&at, map, &["exit_codes"]);
+        if let Some(codes) = given(map, "exit_codes") {
+            self.job.exit_codes = check.integers(&at, "exit codes", codes);
+        }
+    }
+
+    /// What keywords must be together.
+    pub(super) fn composed(&self, check: &mut Check) {
+        let needs = self.job.needs.as_ref();
+        if self.job.kind == JobKind::Bridge {
+            let mirrors = needs.is_some_and(|needs| needs.bridge.is_some());
+            if given(self.map, "trigger").is_none() && !mirrors {
+                check.error(
+                    self.span,
+                    format!(
+                        "{} config should contain one of the keywords; trigger, status or needs:pipeline",
+                        self.at
+                    ),
+                );
+            }
+            return;
+        }
+        let (Some(dependencies), Some(needs)) = (&self.job.dependencies, needs) else {
+            return;
+        };
+        if dependencies.is_empty() || (needs.jobs.is_empty() && needs.cross.is_empty()) {
+            return;
+        }
+        let missing: Vec<&str> = dependencies
+            .iter()
+            .map(String::as_str)
+            .filter(|name| !needs.jobs.iter().any(|need| need.job == *name))
+            .collect();
+        let message = if needs.jobs.is_empty() {
+            "needs corresponding to dependencies must be from the same pipeline".to_owned()
+        } else if missing.is_empty() {
+            return;
+        } else {
+            format!(
+                "dependencies the {} should be part of needs",
+                missing.join(", ")
+            )
+        };
+        check.error(self.span, format!("{} {message}", self.at));
+    }
+}
+
+/// One part of `inherit`.
+fn inherited(check: &mut Check, at: &str, value: &Node, of_default: bool) -> Inherit {
+    match (&value.value, string_list(value)) {
+        (Value::Bool(true), _) => Inherit::All,
+        (Value::Bool(false), _) => Inherit::Nothing,
+        (_, Some(names)) => {
+            let unknown: Vec<&str> = names
+                .iter()
+                .map(String::as_str)
+                .filter(|name| of_default && !DEFAULTS.contains(name))
+                .collect();
+            if !unknown.is_empty() {
+                check.error(
+                    value.span,
+                    format!(
+                        "{at} config contains unknown values: {}",
+                        unknown.join(", ")
+                    ),
+                );
+            }
+            Inherit::Named(names)
+        }
+        (_, None) => {
+            check.error(
+                value.span,
+                format!("{at} config should be a bool or array of strings"),
+            );
+            Inherit::All
+        }
+    }
+}
