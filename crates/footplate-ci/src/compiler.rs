@@ -1,19 +1,18 @@
 //! The compiler: started with a text, told what it asks for, done with a configuration or faults.
 
 use crate::{
-    ask::{Answer, Answers, Origin, Request},
+    ask::{Answer, Answers, Request},
     check::Check,
     config::{self, Config},
     diagnostic::{Diagnostic, SourceFile},
     expand::{Instance, expand},
     extends,
     include::{IncludeContext, Includer},
-    inputs::{HeaderError, load_with_inputs},
     links,
     pipeline::{Context, Evaluated, evaluate},
     reference,
     variables::Variable,
-    yaml::{Limits, Map, Node, Value, YamlError},
+    yaml::{Limits, Map, Node, Value},
 };
 
 /// What is to be compiled.
@@ -131,15 +130,6 @@ impl Compiler {
                 .collect(),
             None => self.source.variables.clone(),
         };
-        let root = load_with_inputs(
-            &self.source.text,
-            0,
-            &self.source.inputs,
-            &variables,
-            self.source.limits,
-        )
-        .map_err(|error| report(check, &error))
-        .ok()?;
         let context = IncludeContext {
             variables: &variables,
             has_project: self.source.has_project,
@@ -147,8 +137,8 @@ impl Compiler {
             limits: self.source.limits,
         };
         let mut includer = Includer::new(context, &mut self.answers, check);
-        let merged = includer.expand(&root, &Origin::default());
-        self.files = includer.files;
+        let merged = includer.root(&self.source.text, &self.source.inputs);
+        self.files = includer.files();
         let merged = resolve(check, &merged?)?;
         let config = config::read(check, merged.as_map()?, merged.span);
         if !check.errors.is_empty() {
@@ -178,21 +168,6 @@ impl Compiler {
             warnings: Vec::new(),
         })
     }
-}
-
-fn report(check: &mut Check, error: &HeaderError) {
-    let span = match error {
-        HeaderError::Yaml(YamlError::Syntax {
-            at: Some((line, column)),
-            ..
-        }) => crate::yaml::Span {
-            file: 0,
-            line: *line,
-            column: *column,
-        },
-        HeaderError::Yaml(_) | HeaderError::Message(_) => crate::yaml::Span::default(),
-    };
-    check.error(span, error.to_string());
 }
 
 /// `extends`, then `!reference` (`ci-yaml.md §1`).
