@@ -1,8 +1,8 @@
 //! `!reference`: values placed from elsewhere in the merged configuration (`ci-yaml.md §5.5`).
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
-use crate::yaml::{Map, Node, Span, Value};
+use crate::yaml::{MAX_RESOLVED, Map, Node, Span, Value, YamlError};
 
 /// References inside referenced values.
 const MAX_DEPTH: usize = 10;
@@ -22,103 +22,140 @@ pub struct ReferenceError {
 /// # Errors
 /// The first reference that cannot be resolved.
 pub fn resolve(root: &Map) -> Result<Map, ReferenceError> {
-    let mut resolved = Map::default();
-    for entry in root.iter() {
-        resolved.insert(
-            entry.key.clone(),
-            node(root, &entry.value, &mut Vec::new())?,
-        );
+    let mut resolver = Resolver {
+        root,
+        known: HashMap::new(),
+        deepest: 0,
+    };
+    let mut placed = false;
+    let resolved = root.try_map(|entry| {
+        let new = resolver.node(&entry.value, &mut Vec::new())?;
+        placed |= new.is_some();
+        Ok(new)
+    })?;
+    let mut left = MAX_RESOLVED;
+    let too_big = resolved
+        .iter()
+        .find(|entry| placed && !entry.value.fits(&mut left))
+        .map(|entry| entry.key.span);
+    match too_big {
+        None => Ok(resolved),
+        Some(span) => Err(ReferenceError {
+            message: YamlError::TooBig.to_string(),
+            span,
+        }),
     }
-    Ok(resolved)
 }
 
-fn has_reference(value: &Node) -> bool {
-    match &value.value {
-        Value::Reference(_) => true,
-        Value::Seq(items) => items.iter().any(has_reference),
-        Value::Map(map) => map.iter().any(|entry| has_reference(&entry.value)),
-        Value::Null
-        | Value::Bool(_)
-        | Value::Int(_)
-        | Value::Float(_)
-        | Value::Str(_)
-        | Value::Symbol(_)
-        | Value::Binary(_) => false,
-    }
+struct Resolver<'r> {
+    root: &'r Map,
+    /// What a path leads to, and how many references further it goes from there.
+    known: HashMap<Vec<String>, (Node, usize)>,
+    /// The longest chain since somebody set it back.
+    deepest: usize,
 }
 
-fn node(root: &Map, value: &Node, chain: &mut Vec<Vec<String>>) -> Result<Node, ReferenceError> {
-    if !has_reference(value) {
-        return Ok(value.clone());
-    }
-    let resolved = match &value.value {
-        Value::Reference(argument) => return follow(root, value.span, argument, chain),
-        Value::Seq(items) => Value::Seq(Arc::new(
-            items
-                .iter()
-                .map(|item| node(root, item, chain))
-                .collect::<Result<_, _>>()?,
-        )),
-        Value::Map(map) => {
-            let mut out = Map::default();
-            for entry in map.iter() {
-                out.insert(entry.key.clone(), node(root, &entry.value, chain)?);
+impl Resolver<'_> {
+    /// The node with its references replaced; `None` when there are none in it.
+    fn node(
+        &mut self,
+        value: &Node,
+        chain: &mut Vec<Vec<String>>,
+    ) -> Result<Option<Node>, ReferenceError> {
+        let resolved = match &value.value {
+            Value::Reference(argument) => {
+                return self.follow(value.span, argument, chain).map(Some);
             }
-            Value::Map(Arc::new(out))
-        }
-        other => other.clone(),
-    };
-    Ok(Node::new(resolved, value.span))
-}
-
-fn follow(
-    root: &Map,
-    span: Span,
-    argument: &Node,
-    chain: &mut Vec<Vec<String>>,
-) -> Result<Node, ReferenceError> {
-    let fail = |what: &str| ReferenceError {
-        message: format!("!reference {} {what}", inspect(argument)),
-        span,
-    };
-    let path: Option<Vec<String>> = argument
-        .as_seq()
-        .filter(|items| !items.is_empty())
-        .and_then(|items| {
-            items
-                .iter()
-                .map(|item| {
-                    matches!(item.value, Value::Str(_))
-                        .then(|| item.as_str().map(str::to_owned))
-                        .flatten()
-                })
-                .collect()
-        });
-    let path = path.ok_or_else(|| fail("is not valid"))?;
-    if chain.contains(&path) {
-        return Err(fail("is part of a circular chain"));
-    }
-    if chain.len() >= MAX_DEPTH {
-        return Err(fail("is nested too deep"));
-    }
-    let mut target: Option<&Node> = None;
-    for key in &path {
-        let map = match target {
-            None => Some(root),
-            Some(node) => node.as_map(),
+            Value::Seq(items) => {
+                let mut list: Option<Vec<Node>> = None;
+                for (at, item) in items.iter().enumerate() {
+                    if let Some(new) = self.node(item, chain)? {
+                        list.get_or_insert_with(|| items.to_vec())[at] = new;
+                    }
+                }
+                list.map(|list| Value::Seq(Arc::new(list)))
+            }
+            Value::Map(map) => {
+                let mut out: Option<Map> = None;
+                for entry in map.iter() {
+                    if let Some(new) = self.node(&entry.value, chain)? {
+                        out.get_or_insert_with(|| Map::clone(map))
+                            .insert(entry.key.clone(), new);
+                    }
+                }
+                out.map(|out| Value::Map(Arc::new(out)))
+            }
+            Value::Null
+            | Value::Bool(_)
+            | Value::Int(_)
+            | Value::Float(_)
+            | Value::Str(_)
+            | Value::Symbol(_)
+            | Value::Binary(_) => None,
         };
-        target = Some(
-            map.and_then(|map| map.get(key))
-                .ok_or_else(|| fail("could not be found"))?,
-        );
+        Ok(resolved.map(|resolved| Node::new(resolved, value.span)))
     }
-    let Some(target) = target else {
-        return Err(fail("could not be found"));
-    };
-    chain.push(path);
-    let resolved = node(root, target, chain);
-    chain.pop();
-    resolved
+
+    fn follow(
+        &mut self,
+        span: Span,
+        argument: &Node,
+        chain: &mut Vec<Vec<String>>,
+    ) -> Result<Node, ReferenceError> {
+        let fail = |what: &str| ReferenceError {
+            message: format!("!reference {} {what}", inspect(argument)),
+            span,
+        };
+        let path: Option<Vec<String>> = argument
+            .as_seq()
+            .filter(|items| !items.is_empty())
+            .and_then(|items| {
+                items
+                    .iter()
+                    .map(|item| {
+                        matches!(item.value, Value::Str(_))
+                            .then(|| item.as_str().map(str::to_owned))
+                            .flatten()
+                    })
+                    .collect()
+            });
+        let path = path.ok_or_else(|| fail("is not valid"))?;
+        if chain.contains(&path) {
+            return Err(fail("is part of a circular chain"));
+        }
+        if chain.len() >= MAX_DEPTH {
+            return Err(fail("is nested too deep"));
+        }
+        if let Some((known, further)) = self.known.get(&path)
+            && chain.len() + further < MAX_DEPTH
+        {
+            self.deepest = self.deepest.max(chain.len() + 1 + further);
+            return Ok(known.clone());
+        }
+        let mut target: Option<&Node> = None;
+        for key in &path {
+            let map = match target {
+                None => Some(self.root),
+                Some(node) => node.as_map(),
+            };
+            target = Some(
+                map.and_then(|map| map.get(key))
+                    .ok_or_else(|| fail("could not be found"))?,
+            );
+        }
+        let Some(target) = target else {
+            return Err(fail("could not be found"));
+        };
+        chain.push(path.clone());
+        let before = std::mem::replace(&mut self.deepest, chain.len());
+        let resolved = self.node(target, chain);
+        chain.pop();
+        let resolved = resolved?.unwrap_or_else(|| target.clone());
+        let further = self.deepest - chain.len() - 1;
+        self.deepest = self.deepest.max(before);
+        self.known.insert(path, (resolved.clone(), further));
+        Ok(resolved)
+    }
 }
 
 /// As Ruby's `inspect` prints it.

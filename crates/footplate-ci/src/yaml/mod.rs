@@ -20,6 +20,9 @@ pub use error::YamlError;
 pub use load::{Limits, load};
 pub(crate) use load::{Loaded, load_document};
 
+/// Nodes of a configuration when everything is in its place: `extends` and `!reference` may bring in much with few words.
+pub(crate) const MAX_RESOLVED: usize = 1_000_000;
+
 /// Where a node stands.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize,
@@ -180,6 +183,23 @@ impl Map {
         }
     }
 
+    /// The same keys with other values.
+    ///
+    /// # Errors
+    /// The first that `value` gives.
+    pub fn try_map<E>(
+        &self,
+        mut value: impl FnMut(&Entry) -> Result<Option<Node>, E>,
+    ) -> Result<Self, E> {
+        let mut out = self.clone();
+        for entry in out.entries.values_mut() {
+            if let Some(new) = value(entry)? {
+                entry.value = new;
+            }
+        }
+        Ok(out)
+    }
+
     /// Removes a key.
     pub fn remove(&mut self, key: &str) -> Option<Node> {
         self.entries
@@ -239,6 +259,28 @@ impl Node {
             Some(map)
         } else {
             None
+        }
+    }
+
+    /// Takes the number of nodes in this tree from what is left; `false` when that is not enough.
+    ///
+    /// Shared parts count each time, as they do for whoever makes lists of them. It stops as soon as the answer is known.
+    pub fn fits(&self, left: &mut usize) -> bool {
+        if *left == 0 {
+            return false;
+        }
+        *left -= 1;
+        match &self.value {
+            Value::Seq(items) => items.iter().all(|item| item.fits(left)),
+            Value::Map(map) => map.iter().all(|entry| entry.value.fits(left)),
+            Value::Reference(argument) => argument.fits(left),
+            Value::Null
+            | Value::Bool(_)
+            | Value::Int(_)
+            | Value::Float(_)
+            | Value::Str(_)
+            | Value::Symbol(_)
+            | Value::Binary(_) => true,
         }
     }
 
