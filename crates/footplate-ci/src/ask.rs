@@ -2,6 +2,12 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use crate::{
+    diagnostic::SourceFile,
+    inputs::{HeaderError, Opened},
+    yaml::{Node, Span},
+};
+
 /// Whose files are meant: the pipeline's own project at its commit, or another project at a ref.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Origin {
@@ -82,6 +88,21 @@ pub struct ComponentFile {
 pub struct Answers {
     known: HashMap<Request, Arc<Answer>>,
     pub(crate) missing: Vec<Request>,
+    /// Files that were read, so that no round parses them again: by request and the place of the include, the root file by nothing.
+    pub(crate) read: HashMap<Option<(Request, Span)>, Arc<Read>>,
+    /// Those files by number.
+    pub(crate) files: Vec<SourceFile>,
+}
+
+/// A file as far as it was read.
+#[derive(Debug, Clone)]
+pub(crate) struct Read {
+    /// Its number.
+    pub number: u32,
+    /// Header and body.
+    pub opened: Result<Opened, HeaderError>,
+    /// The body with every block replaced.
+    pub filled: Option<Result<Node, HeaderError>>,
 }
 
 impl Answers {

@@ -3,20 +3,19 @@
 use std::sync::Arc;
 
 use crate::{
-    ask::{Answer, Answers, Origin, Request},
+    ask::{Answer, Answers, Request},
     check::Check,
     config::{self, Config},
     diagnostic::{Diagnostic, SourceFile},
     expand::{Instance, expand},
     extends,
     include::{IncludeContext, Includer},
-    inputs::{HeaderError, load_with_inputs},
     links,
     pipeline::{Context, Evaluated, evaluate},
     reference,
     variables::Variable,
     why::PipelineWhy,
-    yaml::{Limits, Map, Node, Value, YamlError},
+    yaml::{Limits, Map, Node, Value},
 };
 
 /// What is to be compiled.
@@ -155,24 +154,15 @@ impl Compiler {
                 .collect(),
             None => self.source.variables.clone(),
         };
-        let root = load_with_inputs(
-            &self.source.text,
-            0,
-            &self.source.inputs,
-            &variables,
-            self.source.limits,
-        )
-        .map_err(|error| report(check, &error))
-        .ok()?;
         let context = IncludeContext {
             variables: &variables,
             has_project: self.source.has_project,
             child: self.source.child,
             limits: self.source.limits,
         };
-        let mut includer = Includer::new(&self.source.text, context, &mut self.answers, check);
-        let merged = includer.expand(&root, &Origin::default());
-        self.files = includer.files;
+        let mut includer = Includer::new(context, &mut self.answers, check);
+        let merged = includer.root(&self.source.text, &self.source.inputs);
+        self.files = includer.files();
         let merged = resolve(check, &merged?)?;
         let config = config::read(check, merged.as_map()?, merged.span);
         if !check.errors.is_empty() {
@@ -198,21 +188,6 @@ impl Compiler {
             warnings: Vec::new(),
         })
     }
-}
-
-fn report(check: &mut Check, error: &HeaderError) {
-    let span = match error {
-        HeaderError::Yaml(YamlError::Syntax {
-            at: Some((line, column)),
-            ..
-        }) => crate::yaml::Span {
-            file: 0,
-            line: *line,
-            column: *column,
-        },
-        HeaderError::Yaml(_) | HeaderError::Message(_) => crate::yaml::Span::default(),
-    };
-    check.error(span, error.to_string());
 }
 
 /// `extends`, then `!reference` (`ci-yaml.md §1`).

@@ -1,8 +1,8 @@
 //! `extends`: jobs laid over the jobs they name (`ci-yaml.md §5.4`).
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
-use crate::yaml::{Map, Node, Value};
+use crate::yaml::{MAX_RESOLVED, Map, Node, YamlError};
 
 /// Ancestors in a chain.
 const MAX_DEPTH: usize = 10;
@@ -22,89 +22,123 @@ pub struct ExtendsError {
 /// # Errors
 /// The first chain that cannot be resolved.
 pub fn resolve(root: &Map) -> Result<Map, ExtendsError> {
-    let mut done: HashMap<String, Node> = HashMap::new();
-    let mut resolved = Map::default();
-    for entry in root.iter() {
-        let value = match (entry.key.as_str(), entry.value.as_map()) {
-            (Some(name), Some(_)) => {
-                resolve_entry(root, name, &entry.value, &mut Vec::new(), &mut done)?
-            }
-            _ => entry.value.clone(),
-        };
-        resolved.insert(entry.key.clone(), value);
-    }
-    Ok(resolved)
+    let mut resolver = Resolver {
+        root,
+        done: HashMap::new(),
+        left: MAX_RESOLVED,
+    };
+    root.try_map(|entry| match entry.key.as_str() {
+        Some(name) if has_extends(&entry.value) => resolver
+            .entry(name, &entry.value, &mut Vec::new())
+            .map(|(node, _)| Some(node)),
+        _ => Ok(None),
+    })
 }
 
-fn resolve_entry(
-    root: &Map,
-    name: &str,
-    node: &Node,
-    chain: &mut Vec<String>,
-    done: &mut HashMap<String, Node>,
-) -> Result<Node, ExtendsError> {
-    let Some(extends) = node
-        .as_map()
+fn has_extends(node: &Node) -> bool {
+    node.as_map()
         .and_then(|map| map.get("extends"))
-        .filter(|extends| !extends.is_null())
-    else {
-        return Ok(node.clone());
-    };
-    if let Some(known) = done.get(name) {
-        return Ok(known.clone());
-    }
-    let fail = |message: String| ExtendsError {
-        message,
-        span: extends.span,
-    };
-    if chain.iter().any(|ancestor| ancestor == name) {
-        return Err(fail(format!(
-            "{name}: circular dependency detected in `extends`"
-        )));
-    }
-    if chain.len() > MAX_DEPTH {
-        return Err(fail(format!("{name}: nesting too deep in `extends`")));
-    }
-    let Some(bases) = base_names(extends) else {
-        // Left to the job's own check, which words it as for any other keyword.
-        return Err(fail(format!(
-            "jobs:{name}:extends should be an array of strings or a string"
-        )));
-    };
-    let unknown: Vec<&str> = bases
-        .iter()
-        .copied()
-        .filter(|base| root.get(base).is_none())
-        .collect();
-    if !unknown.is_empty() {
-        return Err(fail(format!(
-            "{name}: unknown keys in `extends` ({})",
-            unknown.join(", ")
-        )));
-    }
-    let invalid: Vec<&str> = bases
-        .iter()
-        .copied()
-        .filter(|base| root.get(base).is_some_and(|node| node.as_map().is_none()))
-        .collect();
-    if !invalid.is_empty() {
-        return Err(fail(format!(
-            "{name}: invalid base hashes in `extends` ({})",
-            invalid.join(", ")
-        )));
-    }
-    chain.push(name.to_owned());
-    let mut merged = Node::new(Value::Map(Arc::new(Map::default())), node.span);
-    for base in bases {
-        let Some(base_node) = root.get(base) else {
-            continue;
+        .is_some_and(|extends| !extends.is_null())
+}
+
+struct Resolver<'r> {
+    root: &'r Map,
+    /// Results, and how many ancestors further it goes from there.
+    done: HashMap<String, (Node, usize)>,
+    /// Nodes that results may still have.
+    left: usize,
+}
+
+impl Resolver<'_> {
+    fn entry(
+        &mut self,
+        name: &str,
+        node: &Node,
+        chain: &mut Vec<String>,
+    ) -> Result<(Node, usize), ExtendsError> {
+        let root = self.root;
+        let Some(extends) = node
+            .as_map()
+            .and_then(|map| map.get("extends"))
+            .filter(|extends| !extends.is_null())
+        else {
+            return Ok((node.clone(), 0));
         };
-        merged = merged.deep_merge(&resolve_entry(root, base, base_node, chain, done)?);
+        if let Some(known) = self.done.get(name)
+            && chain.len() + known.1 <= MAX_DEPTH
+        {
+            return Ok(known.clone());
+        }
+        let fail = |message: String| ExtendsError {
+            message,
+            span: extends.span,
+        };
+        if chain.iter().any(|ancestor| ancestor == name) {
+            return Err(fail(format!(
+                "{name}: circular dependency detected in `extends`"
+            )));
+        }
+        if chain.len() > MAX_DEPTH {
+            return Err(fail(format!("{name}: nesting too deep in `extends`")));
+        }
+        let Some(bases) = base_names(extends) else {
+            // Left to the job's own check, which words it as for any other keyword.
+            return Err(fail(format!(
+                "jobs:{name}:extends should be an array of strings or a string"
+            )));
+        };
+        let unknown: Vec<&str> = bases
+            .iter()
+            .copied()
+            .filter(|base| root.get(base).is_none())
+            .collect();
+        if !unknown.is_empty() {
+            return Err(fail(format!(
+                "{name}: unknown keys in `extends` ({})",
+                unknown.join(", ")
+            )));
+        }
+        let invalid: Vec<&str> = bases
+            .iter()
+            .copied()
+            .filter(|base| root.get(base).is_some_and(|node| node.as_map().is_none()))
+            .collect();
+        if !invalid.is_empty() {
+            return Err(fail(format!(
+                "{name}: invalid base hashes in `extends` ({})",
+                invalid.join(", ")
+            )));
+        }
+        chain.push(name.to_owned());
+        let (mut merged, mut further): (Option<Node>, usize) = (None, 0);
+        for base in bases {
+            let Some(base_node) = root.get(base) else {
+                continue;
+            };
+            let (base, ancestors) = self.entry(base, base_node, chain)?;
+            if has_extends(base_node) {
+                further = further.max(ancestors + 1);
+            }
+            // Every base costs the work of laying it down, even where nothing of it remains.
+            if merged.is_some() && !base.fits(&mut self.left) {
+                return Err(fail(YamlError::TooBig.to_string()));
+            }
+            merged = Some(match merged {
+                None => base,
+                Some(merged) => merged.overlaid(&base),
+            });
+        }
+        chain.pop();
+        let whole = match merged {
+            None => node.clone(),
+            Some(merged) => merged.overlaid(node),
+        };
+        if !whole.fits(&mut self.left) {
+            return Err(fail(YamlError::TooBig.to_string()));
+        }
+        self.done.insert(name.to_owned(), (whole.clone(), further));
+        Ok((whole, further))
     }
-    chain.pop();
-    let whole = merged.deep_merge(node);
-    done.insert(name.to_owned(), whole.clone());
-    Ok(whole)
 }
 
 fn base_names(extends: &Node) -> Option<Vec<&str>> {

@@ -1,13 +1,11 @@
 //! `!reference`: values placed from elsewhere in the merged configuration (`ci-yaml.md §5.5`).
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
-use crate::yaml::{Map, Node, Span, Value};
+use crate::yaml::{MAX_RESOLVED, Map, Node, Span, Value, YamlError};
 
 /// References inside referenced values.
 const MAX_DEPTH: usize = 10;
-/// Nodes that references may bring in, each time they are used.
-const MAX_NODES: usize = 200_000;
 
 /// Why a reference cannot be resolved, in GitLab's words.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -24,138 +22,140 @@ pub struct ReferenceError {
 /// # Errors
 /// The first reference that cannot be resolved.
 pub fn resolve(root: &Map) -> Result<Map, ReferenceError> {
-    let mut resolved = Map::default();
-    let mut budget = MAX_NODES;
-    for entry in root.iter() {
-        resolved.insert(
-            entry.key.clone(),
-            node(root, &entry.value, &mut Vec::new(), &mut budget)?,
-        );
-    }
-    Ok(resolved)
-}
-
-/// Nodes of a tree, counted no further than to a limit.
-fn count(value: &Node, limit: usize) -> usize {
-    let mut total = 1;
-    let mut add = |node: &Node| {
-        if total < limit {
-            total += count(node, limit - total);
-        }
+    let mut resolver = Resolver {
+        root,
+        known: HashMap::new(),
+        deepest: 0,
     };
-    match &value.value {
-        Value::Seq(items) => items.iter().for_each(&mut add),
-        Value::Map(map) => map.iter().for_each(|entry| add(&entry.value)),
-        Value::Reference(_)
-        | Value::Null
-        | Value::Bool(_)
-        | Value::Int(_)
-        | Value::Float(_)
-        | Value::Str(_)
-        | Value::Symbol(_)
-        | Value::Binary(_) => {}
-    }
-    total
-}
-
-fn has_reference(value: &Node) -> bool {
-    match &value.value {
-        Value::Reference(_) => true,
-        Value::Seq(items) => items.iter().any(has_reference),
-        Value::Map(map) => map.iter().any(|entry| has_reference(&entry.value)),
-        Value::Null
-        | Value::Bool(_)
-        | Value::Int(_)
-        | Value::Float(_)
-        | Value::Str(_)
-        | Value::Symbol(_)
-        | Value::Binary(_) => false,
-    }
-}
-
-fn node(
-    root: &Map,
-    value: &Node,
-    chain: &mut Vec<Vec<String>>,
-    budget: &mut usize,
-) -> Result<Node, ReferenceError> {
-    if !has_reference(value) {
-        return Ok(value.clone());
-    }
-    let resolved = match &value.value {
-        Value::Reference(argument) => return follow(root, value.span, argument, chain, budget),
-        Value::Seq(items) => Value::Seq(Arc::new(
-            items
-                .iter()
-                .map(|item| node(root, item, chain, budget))
-                .collect::<Result<_, _>>()?,
-        )),
-        Value::Map(map) => {
-            let mut out = Map::default();
-            for entry in map.iter() {
-                out.insert(entry.key.clone(), node(root, &entry.value, chain, budget)?);
-            }
-            Value::Map(Arc::new(out))
-        }
-        other => other.clone(),
-    };
-    Ok(Node::new(resolved, value.span))
-}
-
-fn follow(
-    root: &Map,
-    span: Span,
-    argument: &Node,
-    chain: &mut Vec<Vec<String>>,
-    budget: &mut usize,
-) -> Result<Node, ReferenceError> {
-    let fail = |what: &str| ReferenceError {
-        message: format!("!reference {} {what}", inspect(argument)),
-        span,
-    };
-    let path: Option<Vec<String>> = argument
-        .as_seq()
-        .filter(|items| !items.is_empty())
-        .and_then(|items| {
-            items
-                .iter()
-                .map(|item| {
-                    matches!(item.value, Value::Str(_))
-                        .then(|| item.as_str().map(str::to_owned))
-                        .flatten()
-                })
-                .collect()
-        });
-    let path = path.ok_or_else(|| fail("is not valid"))?;
-    if chain.contains(&path) {
-        return Err(fail("is part of a circular chain"));
-    }
-    if chain.len() >= MAX_DEPTH {
-        return Err(fail("is nested too deep"));
-    }
-    let mut target: Option<&Node> = None;
-    for key in &path {
-        let map = match target {
-            None => Some(root),
-            Some(node) => node.as_map(),
-        };
-        target = Some(
-            map.and_then(|map| map.get(key))
-                .ok_or_else(|| fail("could not be found"))?,
-        );
-    }
-    let Some(target) = target else {
-        return Err(fail("could not be found"));
-    };
-    let cost = count(target, *budget + 1);
-    *budget = budget.checked_sub(cost).ok_or_else(|| ReferenceError {
-        message: "The parsed YAML is too big".to_owned(),
-        span,
+    let mut placed = false;
+    let resolved = root.try_map(|entry| {
+        let new = resolver.node(&entry.value, &mut Vec::new())?;
+        placed |= new.is_some();
+        Ok(new)
     })?;
-    chain.push(path);
-    let resolved = node(root, target, chain, budget);
-    chain.pop();
-    resolved
+    let mut left = MAX_RESOLVED;
+    let too_big = resolved
+        .iter()
+        .find(|entry| placed && !entry.value.fits(&mut left))
+        .map(|entry| entry.key.span);
+    match too_big {
+        None => Ok(resolved),
+        Some(span) => Err(ReferenceError {
+            message: YamlError::TooBig.to_string(),
+            span,
+        }),
+    }
+}
+
+struct Resolver<'r> {
+    root: &'r Map,
+    /// What a path leads to, and how many references further it goes from there.
+    known: HashMap<Vec<String>, (Node, usize)>,
+    /// The longest chain since somebody set it back.
+    deepest: usize,
+}
+
+impl Resolver<'_> {
+    /// The node with its references replaced; `None` when there are none in it.
+    fn node(
+        &mut self,
+        value: &Node,
+        chain: &mut Vec<Vec<String>>,
+    ) -> Result<Option<Node>, ReferenceError> {
+        let resolved = match &value.value {
+            Value::Reference(argument) => {
+                return self.follow(value.span, argument, chain).map(Some);
+            }
+            Value::Seq(items) => {
+                let mut list: Option<Vec<Node>> = None;
+                for (at, item) in items.iter().enumerate() {
+                    if let Some(new) = self.node(item, chain)? {
+                        list.get_or_insert_with(|| items.to_vec())[at] = new;
+                    }
+                }
+                list.map(|list| Value::Seq(Arc::new(list)))
+            }
+            Value::Map(map) => {
+                let mut out: Option<Map> = None;
+                for entry in map.iter() {
+                    if let Some(new) = self.node(&entry.value, chain)? {
+                        out.get_or_insert_with(|| Map::clone(map))
+                            .insert(entry.key.clone(), new);
+                    }
+                }
+                out.map(|out| Value::Map(Arc::new(out)))
+            }
+            Value::Null
+            | Value::Bool(_)
+            | Value::Int(_)
+            | Value::Float(_)
+            | Value::Str(_)
+            | Value::Symbol(_)
+            | Value::Binary(_) => None,
+        };
+        Ok(resolved.map(|resolved| Node::new(resolved, value.span)))
+    }
+
+    fn follow(
+        &mut self,
+        span: Span,
+        argument: &Node,
+        chain: &mut Vec<Vec<String>>,
+    ) -> Result<Node, ReferenceError> {
+        let fail = |what: &str| ReferenceError {
+            message: format!("!reference {} {what}", inspect(argument)),
+            span,
+        };
+        let path: Option<Vec<String>> = argument
+            .as_seq()
+            .filter(|items| !items.is_empty())
+            .and_then(|items| {
+                items
+                    .iter()
+                    .map(|item| {
+                        matches!(item.value, Value::Str(_))
+                            .then(|| item.as_str().map(str::to_owned))
+                            .flatten()
+                    })
+                    .collect()
+            });
+        let path = path.ok_or_else(|| fail("is not valid"))?;
+        if chain.contains(&path) {
+            return Err(fail("is part of a circular chain"));
+        }
+        if chain.len() >= MAX_DEPTH {
+            return Err(fail("is nested too deep"));
+        }
+        if let Some((known, further)) = self.known.get(&path)
+            && chain.len() + further < MAX_DEPTH
+        {
+            self.deepest = self.deepest.max(chain.len() + 1 + further);
+            return Ok(known.clone());
+        }
+        let mut target: Option<&Node> = None;
+        for key in &path {
+            let map = match target {
+                None => Some(self.root),
+                Some(node) => node.as_map(),
+            };
+            target = Some(
+                map.and_then(|map| map.get(key))
+                    .ok_or_else(|| fail("could not be found"))?,
+            );
+        }
+        let Some(target) = target else {
+            return Err(fail("could not be found"));
+        };
+        chain.push(path.clone());
+        let before = std::mem::replace(&mut self.deepest, chain.len());
+        let resolved = self.node(target, chain);
+        chain.pop();
+        let resolved = resolved?.unwrap_or_else(|| target.clone());
+        let further = self.deepest - chain.len() - 1;
+        self.deepest = self.deepest.max(before);
+        self.known.insert(path, (resolved.clone(), further));
+        Ok(resolved)
+    }
 }
 
 /// As Ruby's `inspect` prints it.

@@ -67,7 +67,7 @@ impl Evaluation {
 }
 
 impl Expr {
-    /// Evaluates with the values of variables; undefined ones are `None`.
+    /// Evaluates with the values of variables; undefined ones are `None`. An input is asked for as `inputs.NAME`.
     pub fn evaluate(&self, variable: impl Fn(&str) -> Option<String>) -> Evaluation {
         let mut atoms = Vec::new();
         let value = eval(self, &variable, &mut atoms);
@@ -82,6 +82,8 @@ fn eval(expr: &Expr, variable: &dyn Fn(&str) -> Option<String>, atoms: &mut Vec<
         Expr::Variable(name) => {
             variable(name).map_or(Outcome::Nil, |text| Outcome::Text(text.into()))
         }
+        Expr::Input(name) => variable(&format!("inputs.{name}"))
+            .map_or(Outcome::Nil, |text| Outcome::Text(text.into())),
         Expr::Binary(Operator::And, left, right) => {
             let left = eval(left, variable, atoms);
             return if left.is_falsy() {

@@ -21,6 +21,8 @@ pub enum Token {
     Text(Arc<str>, char),
     /// A pattern with its slashes and flags.
     Pattern(Arc<str>),
+    /// `$[[ inputs.NAME ]]`, in rules of inputs.
+    Input(Arc<str>),
     /// `null`
     Null,
     /// A comparison or connective.
@@ -35,6 +37,7 @@ impl std::fmt::Display for Token {
             Self::Variable(name) => write!(f, "${name}"),
             Self::Text(text, quote) => write!(f, "{quote}{text}{quote}"),
             Self::Pattern(text) => f.write_str(text),
+            Self::Input(name) => write!(f, "$[[ inputs.{name} ]]"),
             Self::Null => f.write_str("null"),
             Self::Operator(operator) => f.write_str(operator.as_str()),
         }
@@ -55,17 +58,42 @@ const OPERATORS: [Operator; 6] = [
 /// # Errors
 /// [`ExprError::UnknownLexeme`], [`ExprError::TooManyTokens`], [`ExprError::Pattern`].
 pub fn tokens(text: &str) -> Result<Vec<Token>, ExprError> {
+    read(text, false)
+}
+
+/// The same where inputs may be referred to.
+///
+/// # Errors
+/// As [`tokens`].
+pub(super) fn tokens_with_inputs(text: &str) -> Result<Vec<Token>, ExprError> {
+    read(text, true)
+}
+
+fn read(text: &str, inputs: bool) -> Result<Vec<Token>, ExprError> {
     let mut rest = text.trim_start();
     let mut found = Vec::new();
     while !rest.is_empty() {
         if found.len() >= MAX_TOKENS {
             return Err(ExprError::TooManyTokens);
         }
-        let (token, used) = token(rest)?.ok_or(ExprError::UnknownLexeme)?;
+        let read = match input(rest).filter(|_| inputs) {
+            Some(read) => Some(read),
+            None => token(rest)?,
+        };
+        let (token, used) = read.ok_or(ExprError::UnknownLexeme)?;
         found.push(token);
         rest = rest[used..].trim_start();
     }
     Ok(found)
+}
+
+/// `$[[ inputs.NAME ]]`.
+fn input(text: &str) -> Option<(Token, usize)> {
+    let (inside, _) = text.strip_prefix("$[[")?.split_once("]]")?;
+    let name = inside.trim().strip_prefix("inputs.")?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    (!name.is_empty() && name.chars().all(plain))
+        .then(|| (Token::Input(name.into()), inside.len() + 5))
 }
 
 fn token(text: &str) -> Result<Option<(Token, usize)>, ExprError> {

@@ -87,6 +87,8 @@ pub enum Expr {
     Text(Arc<str>),
     /// `/pattern/flags`, with its slashes.
     Pattern(Arc<str>),
+    /// `$[[ inputs.NAME ]]`
+    Input(Arc<str>),
     /// `null`
     Null,
     /// Two sides.
@@ -102,6 +104,14 @@ impl Expr {
         parse::parse(&lex::tokens(text)?)
     }
 
+    /// Reads an expression of `spec:inputs:NAME:rules`, which may refer to other inputs.
+    ///
+    /// # Errors
+    /// [`ExprError`].
+    pub fn parse_with_inputs(text: &str) -> Result<Self, ExprError> {
+        parse::parse(&lex::tokens_with_inputs(text)?)
+    }
+
     /// The tree in GitLab's notation, `or(and(a, b), equals(c, "d"))`.
     pub fn tree(&self) -> String {
         match self {
@@ -115,7 +125,7 @@ impl Expr {
     fn precedence(&self) -> u8 {
         match self {
             Self::Binary(operator, _, _) => operator.precedence(),
-            Self::Variable(_) | Self::Text(_) | Self::Pattern(_) | Self::Null => 4,
+            Self::Variable(_) | Self::Text(_) | Self::Pattern(_) | Self::Input(_) | Self::Null => 4,
         }
     }
 }
@@ -128,6 +138,7 @@ impl fmt::Display for Expr {
             Self::Text(text) if text.contains('"') => write!(f, "'{text}'"),
             Self::Text(text) => write!(f, "\"{text}\""),
             Self::Pattern(text) => f.write_str(text),
+            Self::Input(name) => write!(f, "$[[ inputs.{name} ]]"),
             Self::Null => f.write_str("null"),
             Self::Binary(operator, left, right) => {
                 let side = |f: &mut fmt::Formatter<'_>, side: &Self, least: u8| {

@@ -39,6 +39,7 @@ impl Reader<'_> {
             Token::Variable(name) => Ok(Expr::Variable(Arc::clone(name))),
             Token::Text(text, _) => Ok(Expr::Text(Arc::clone(text))),
             Token::Pattern(text) => Ok(Expr::Pattern(Arc::clone(text))),
+            Token::Input(name) => Ok(Expr::Input(Arc::clone(name))),
             Token::Null => Ok(Expr::Null),
             Token::Open => {
                 let inner = self.expression(0)?;

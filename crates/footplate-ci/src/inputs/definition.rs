@@ -1,11 +1,16 @@
 //! Definitions of inputs, and values checked against them (`ci-yaml.md §3.2`).
 
+use super::{
+    fault::Fault,
+    rules::{Chosen, choose},
+    shown::shown,
+};
 use crate::{
     patterns,
+    variables::Variable,
     yaml::{Map, Node, Value},
 };
 
-const MAX_OPTIONS: usize = 50;
 const TYPES: [&str; 4] = ["string", "number", "boolean", "array"];
 
 /// The final value of every defined input.
@@ -13,117 +18,207 @@ const TYPES: [&str; 4] = ["string", "number", "boolean", "array"];
 /// # Errors
 /// Every message, the one about undefined inputs first.
 pub fn check(definitions: &Map, given: &Map) -> Result<Map, Vec<String>> {
-    let mut errors = Vec::new();
-    let undefined: Vec<&str> = given
-        .iter()
-        .filter_map(|entry| entry.key.as_str())
-        .filter(|name| definitions.get(name).is_none())
-        .collect();
-    if !undefined.is_empty() {
-        errors.push(format!("unknown input arguments: {}", undefined.join(", ")));
-    }
+    values(definitions, given, &[])
+        .map_err(|faults| faults.into_iter().map(|fault| fault.message).collect())
+}
+
+/// The same with places, and with the variables that rules may refer to.
+///
+/// # Errors
+/// As [`check`].
+pub(crate) fn values(
+    definitions: &Map,
+    given: &Map,
+    variables: &[Variable],
+) -> Result<Map, Vec<Fault>> {
+    let mut faults: Vec<Fault> = undefined(definitions, given).into_iter().collect();
     let mut values = Map::default();
     for entry in definitions.iter() {
-        let name = entry.key.as_str().unwrap_or_default();
-        match check_one(&entry.value, given.get(name)) {
-            Ok(value) => values.insert(entry.key.clone(), value),
-            Err(Problem::Specification) => {
-                errors.push(format!("unknown input specification for `{name}` (valid types: array, boolean, number, string)"));
-            }
-            Err(Problem::Input(message)) => errors.push(format!("`{name}` input: {message}")),
+        let name = shown(&entry.key);
+        let Some(definition) = Definition::of(&entry.value) else {
+            let message = format!(
+                "unknown input specification for `{name}` (valid types: array, boolean, number, string)"
+            );
+            faults.push(Fault::at(entry.key.span, message));
+            continue;
+        };
+        // A null is no value: the default applies.
+        let value = given.get(&name).filter(|value| !value.is_null());
+        let chosen = definition.chosen(&values, given, variables);
+        let (messages, result) = definition.settle(value, chosen);
+        let span = value.map(|value| value.span);
+        faults.extend(
+            messages
+                .into_iter()
+                .map(|message| Fault::new(format!("`{name}` input: {message}"), span)),
+        );
+        if let Some(result) = result {
+            values.insert(entry.key.clone(), result);
         }
     }
-    if errors.is_empty() {
+    if faults.is_empty() {
         Ok(values)
     } else {
-        Err(errors)
+        Err(faults)
     }
 }
 
-enum Problem {
-    Specification,
-    Input(String),
+fn undefined(definitions: &Map, given: &Map) -> Option<Fault> {
+    let unknown: Vec<&Node> = given
+        .iter()
+        .map(|entry| &entry.key)
+        .filter(|key| {
+            key.as_str()
+                .is_none_or(|name| definitions.get(name).is_none())
+        })
+        .collect();
+    let names: Vec<String> = unknown.iter().map(|key| shown(key)).collect();
+    unknown.first().map(|first| {
+        Fault::at(
+            first.span,
+            format!("unknown input arguments: {}", names.join(", ")),
+        )
+    })
 }
 
-fn check_one(definition: &Node, given: Option<&Node>) -> Result<Node, Problem> {
-    let empty = Map::default();
-    let map = match &definition.value {
-        Value::Null => &empty,
-        Value::Map(map) => map,
-        _ => return Err(Problem::Specification),
-    };
-    let kind = match map.get("type").filter(|kind| !kind.is_null()) {
-        None => "string",
-        Some(kind) => TYPES
-            .into_iter()
-            .find(|known| kind.as_str() == Some(known))
-            .ok_or(Problem::Specification)?,
-    };
-    let input = |message: &str| Problem::Input(message.to_owned());
-    let options = map.get("options").and_then(Node::as_seq);
-    if let Some(options) = options {
-        if !matches!(kind, "string" | "number") {
-            return Err(input(
-                "Options can only be used with string and number inputs",
-            ));
-        }
-        if options.len() > MAX_OPTIONS {
-            return Err(input("cannot define more than 50 options"));
-        }
-    }
-    let pattern = match map.get("regex") {
-        None => None,
-        Some(_) if kind != "string" => {
-            return Err(input(
-                "RegEx validation can only be used with string inputs",
-            ));
-        }
-        Some(regex) => {
-            let text = regex.as_str().unwrap_or_default();
-            let pattern = match patterns::parse(text) {
-                Err(patterns::PatternError::NotAPattern) => patterns::compile(text, ""),
-                parsed => parsed,
-            };
-            Some(pattern.map_err(|_| input("invalid regular expression"))?)
-        }
-    };
-    let default = map.get("default");
-    // A default is checked even where a value replaces it.
-    for (value, source) in [(default, "default"), (given, "provided")] {
-        if let Some(value) = value {
-            check_value(kind, value, source, pattern.as_ref(), options).map_err(Problem::Input)?;
-        }
-    }
-    given
-        .or(default)
-        .cloned()
-        .ok_or_else(|| input("required value has not been provided"))
+/// What a definition asks of a value.
+struct Definition<'d> {
+    kind: &'static str,
+    default: Option<&'d Node>,
+    options: Option<&'d [Node]>,
+    regex: Option<&'d Node>,
+    rules: Option<&'d [Node]>,
 }
 
-fn check_value(
-    kind: &str,
-    value: &Node,
-    source: &str,
-    pattern: Option<&regex::Regex>,
-    options: Option<&[Node]>,
-) -> Result<(), String> {
-    if !has_type(kind, value) {
-        let article = if kind == "array" { "an" } else { "a" };
-        return Err(format!("{source} value is not {article} {kind}"));
+impl<'d> Definition<'d> {
+    fn of(node: &'d Node) -> Option<Self> {
+        let map = match &node.value {
+            Value::Null => None,
+            Value::Map(map) => Some(&**map),
+            _ => return None,
+        };
+        let field = |key: &str| map.and_then(|map| map.get(key));
+        let kind = match field("type").filter(|kind| !kind.is_null()) {
+            None => "string",
+            Some(kind) => TYPES
+                .into_iter()
+                .find(|known| kind.as_str() == Some(known))?,
+        };
+        Some(Self {
+            kind,
+            default: field("default"),
+            options: field("options").and_then(Node::as_seq),
+            regex: field("regex"),
+            rules: field("rules").and_then(Node::as_seq),
+        })
     }
-    if pattern.is_some_and(|pattern| !pattern.is_match(value.as_str().unwrap_or_default())) {
-        return Err(format!(
-            "{source} value does not match required RegEx pattern"
-        ));
+
+    /// Options and default: those of the first rule that holds, where there are rules.
+    fn chosen(&self, values: &Map, given: &Map, variables: &[Variable]) -> Chosen<'d> {
+        match self.rules {
+            Some(rules) => choose(rules, |name| match name.strip_prefix("inputs.") {
+                Some(input) => given
+                    .get(input)
+                    .filter(|value| !value.is_null())
+                    .or_else(|| values.get(input).filter(|value| !value.is_null()))
+                    .map(shown),
+                None => variables
+                    .iter()
+                    .rev()
+                    .find(|variable| variable.key == name)
+                    .map(|variable| variable.value.clone()),
+            }),
+            None => Chosen {
+                options: self.options,
+                default: self.default,
+            },
+        }
     }
-    if options.is_some_and(|options| !options.iter().any(|option| shown(option) == shown(value))) {
-        let article = if kind == "number" { "the " } else { "" };
-        return Err(format!(
-            "`{}` cannot be used because it is not in the list of {article}allowed options",
-            shown(value)
-        ));
+
+    /// What is wrong, and the final value. A default is checked even where a value replaces it.
+    fn settle(&self, given: Option<&Node>, chosen: Chosen<'d>) -> (Vec<String>, Option<Node>) {
+        let Some(value) = given.or(chosen.default) else {
+            let message = "required value has not been provided".to_owned();
+            return (vec![message], None);
+        };
+        let mut messages = Vec::new();
+        // Only a rule may say that there is no value.
+        let unchecked = self.rules.is_some() && chosen.default.is_some_and(Node::is_null);
+        for (value, source) in [
+            (chosen.default.filter(|_| !unchecked), "default"),
+            (given, "provided"),
+        ] {
+            if let Some(value) = value {
+                self.look_at(value, source, chosen.options, &mut messages);
+            }
+        }
+        (messages, Some(value.clone()))
     }
-    Ok(())
+
+    fn look_at(
+        &self,
+        value: &Node,
+        source: &str,
+        options: Option<&[Node]>,
+        messages: &mut Vec<String>,
+    ) {
+        let kind = self.kind;
+        if !has_type(kind, value) {
+            let article = if kind == "array" { "an" } else { "a" };
+            messages.push(format!("{source} value is not {article} {kind}"));
+        }
+        match options {
+            None => {}
+            Some(_) if !matches!(kind, "string" | "number") => {
+                messages.push("Options can only be used with string and number inputs".to_owned());
+            }
+            Some(options) if options.iter().any(|option| self.same(option, value)) => {}
+            Some(_) => {
+                let article = if kind == "number" { "the " } else { "" };
+                messages.push(format!(
+                    "`{}` cannot be used because it is not in the list of {article}allowed options",
+                    shown(value)
+                ));
+            }
+        }
+        if let Some(regex) = self.regex {
+            messages.extend(self.mismatch(regex, value, source));
+        }
+    }
+
+    /// Texts are compared as texts, numbers as numbers.
+    fn same(&self, option: &Node, value: &Node) -> bool {
+        if self.kind == "string" {
+            return shown(option) == shown(value);
+        }
+        match (&option.value, &value.value) {
+            (Value::Int(one), Value::Int(other)) => one == other,
+            (Value::Float(one), Value::Float(other)) => one == other,
+            (Value::Int(whole), Value::Float(float)) | (Value::Float(float), Value::Int(whole)) => {
+                *whole as f64 == *float
+            }
+            _ => false,
+        }
+    }
+
+    fn mismatch(&self, regex: &Node, value: &Node, source: &str) -> Option<String> {
+        if self.kind != "string" {
+            return Some("RegEx validation can only be used with string inputs".to_owned());
+        }
+        let value = value.as_str()?;
+        let text = regex.as_str().unwrap_or_default();
+        let pattern = match patterns::parse(text) {
+            Err(patterns::PatternError::NotAPattern) => patterns::compile(text, ""),
+            parsed => parsed,
+        };
+        match pattern {
+            Err(_) => Some("invalid regular expression".to_owned()),
+            Ok(pattern) if pattern.is_match(value) => None,
+            Ok(_) => Some(format!(
+                "{source} value does not match required RegEx pattern"
+            )),
+        }
+    }
 }
 
 fn has_type(kind: &str, value: &Node) -> bool {
@@ -133,41 +228,5 @@ fn has_type(kind: &str, value: &Node) -> bool {
         Value::Bool(_) => kind == "boolean",
         Value::Seq(_) => kind == "array",
         Value::Null | Value::Binary(_) | Value::Map(_) | Value::Reference(_) => false,
-    }
-}
-
-/// A value as text, the way Ruby writes it into a text.
-pub(super) fn shown(node: &Node) -> String {
-    match &node.value {
-        Value::Null => String::new(),
-        Value::Bool(flag) => flag.to_string(),
-        Value::Int(number) => number.to_string(),
-        Value::Float(number) => format!("{number:?}"),
-        Value::Str(text) | Value::Symbol(text) => text.to_string(),
-        Value::Binary(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-        Value::Seq(_) | Value::Map(_) | Value::Reference(_) => json(node),
-    }
-}
-
-fn json(node: &Node) -> String {
-    let text = |text: &str| serde_json::Value::from(text).to_string();
-    match &node.value {
-        Value::Null => "null".to_owned(),
-        Value::Str(value) | Value::Symbol(value) => text(value),
-        Value::Seq(items) => format!(
-            "[{}]",
-            items.iter().map(json).collect::<Vec<_>>().join(", ")
-        ),
-        Value::Map(map) => {
-            format!(
-                "{{{}}}",
-                map.iter()
-                    .map(|entry| format!("{}: {}", text(&shown(&entry.key)), json(&entry.value)))
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            )
-        }
-        Value::Reference(argument) => json(argument),
-        Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Binary(_) => shown(node),
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     variables::{DirectOptions, Variable, expand_existing},
-    yaml::{Node, Value},
+    yaml::{Node, Span, Value},
 };
 
 enum Function {
@@ -21,22 +21,18 @@ impl Function {
             "posix_escape" => return Some(Self::PosixEscape),
             _ => {}
         }
-        let (name, arguments) = text.strip_suffix(')')?.split_once('(')?;
+        let (name, arguments) = text.split_once('(')?;
         match name {
+            // The bracket at the end may be missing, as in GitLab.
             "truncate" => {
+                let arguments = arguments.strip_suffix(')').unwrap_or(arguments);
                 let (offset, length) = arguments.split_once(',')?;
-                Some(Self::Truncate(
-                    offset.trim().parse().ok()?,
-                    length.trim().parse().ok()?,
-                ))
+                Some(Self::Truncate(count(offset)?, count(length)?))
             }
-            "split" => Some(Self::Split(
-                arguments
-                    .trim()
-                    .strip_prefix('\'')?
-                    .strip_suffix('\'')?
-                    .to_owned(),
-            )),
+            "split" => {
+                let separator = arguments.strip_prefix('\'')?.strip_suffix("')")?;
+                (!separator.contains('\'')).then(|| Self::Split(separator.to_owned()))
+            }
             _ => None,
         }
     }
@@ -73,21 +69,31 @@ impl Function {
             Self::Split(separator) if separator.is_empty() => {
                 Err("invalid argument: separator cannot be empty".to_owned())
             }
-            Self::Split(separator) => {
-                let parts = text
-                    .split(separator.as_str())
-                    .map(str::trim)
-                    .filter(|part| !part.is_empty());
-                Ok(Value::Seq(Arc::new(
-                    parts
-                        .map(|part| {
-                            Node::new(Value::Str(part.into()), crate::yaml::Span::default())
-                        })
-                        .collect(),
-                )))
-            }
+            Self::Split(separator) => Ok(split(text, separator)),
         }
     }
+}
+
+/// Digits only; a number that fits nowhere is longer than any text.
+fn count(text: &str) -> Option<usize> {
+    let digits = text.trim();
+    (!digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit()))
+        .then(|| digits.parse().unwrap_or(usize::MAX))
+}
+
+/// Parts without white space around them, and none that are empty. One blank divides at any white space, as in Ruby.
+fn split(text: &str, separator: &str) -> Value {
+    let part = |part: &str| Node::new(Value::Str(part.into()), Span::default());
+    let parts = if separator == " " {
+        text.split_whitespace().map(part).collect()
+    } else {
+        text.split(separator)
+            .map(str::trim)
+            .filter(|part| !part.is_empty())
+            .map(part)
+            .collect()
+    };
+    Value::Seq(Arc::new(parts))
 }
 
 /// Runs functions from left to right.

@@ -1,28 +1,133 @@
 //! A file as header and body (`ci-yaml.md §3.1`).
 
-use std::sync::Arc;
-
-use super::{check, interpolate};
+use super::{
+    Fault, HeaderError, Specification, definition,
+    interpolate::{Known, interpolate},
+    specification,
+};
 use crate::{
     variables::Variable,
-    yaml::{Limits, Map, Node, Value, YamlError, load},
+    yaml::{Limits, Loaded, Map, Node, Span, Value, documents, load_document},
 };
 
-/// Input errors of one file that are reported.
-const MAX_REPORTED: usize = 3;
-
-/// Why a file gives no configuration.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum HeaderError {
-    /// Not YAML, or too big.
-    #[error(transparent)]
-    Yaml(#[from] YamlError),
-    /// GitLab's message about header, inputs or body.
-    #[error("{0}")]
-    Message(String),
+/// A file whose YAML was read, but whose blocks still stand.
+#[derive(Debug, Clone)]
+pub(crate) struct Opened {
+    /// What stands under `spec`, where the file has a header.
+    pub spec: Option<Node>,
+    /// The configuration.
+    pub body: Node,
+    /// Keys that stand twice in one mapping, and where the earlier one is.
+    pub duplicates: Vec<(Node, Span)>,
 }
 
-/// Reads a file: header, inputs, and the body with every block replaced.
+/// Reads header and body.
+///
+/// # Errors
+/// [`HeaderError`] where either is no YAML or too big, or where there are more documents.
+pub(crate) fn open(text: &str, file: u32, limits: Limits) -> Result<Opened, HeaderError> {
+    let mut parts = Vec::new();
+    for document in documents(text) {
+        let loaded = load_document(document, file, limits)?;
+        if !is_blank(&loaded.node) {
+            parts.push(loaded);
+        }
+    }
+    if parts.len() > 2 {
+        let message = "The parsed YAML has too many documents";
+        let span = parts.pop().map(|last| last.node.span);
+        return Err(HeaderError::Message(Fault::new(message, span)));
+    }
+    let mut parts = parts.into_iter();
+    let (first, second) = (parts.next(), parts.next());
+    let spec = first
+        .as_ref()
+        .and_then(|first| first.node.as_map()?.get("spec"))
+        .cloned();
+    let (spec, body) = match (spec, first, second) {
+        (Some(spec), Some(_), Some(body)) => (Some(spec), Some(body)),
+        (_, first, _) => (None, first),
+    };
+    let body = body.unwrap_or_else(|| Loaded {
+        node: Node::new(
+            Value::Null,
+            Span {
+                file,
+                line: 1,
+                column: 1,
+            },
+        ),
+        duplicates: Vec::new(),
+    });
+    Ok(Opened {
+        spec,
+        body: body.node,
+        duplicates: body.duplicates,
+    })
+}
+
+/// Nothing that could be a configuration; such documents are not counted.
+fn is_blank(node: &Node) -> bool {
+    match &node.value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Str(text) => text.trim().is_empty(),
+        Value::Seq(items) => items.is_empty(),
+        Value::Map(map) => map.is_empty(),
+        Value::Bool(true)
+        | Value::Int(_)
+        | Value::Float(_)
+        | Value::Symbol(_)
+        | Value::Binary(_)
+        | Value::Reference(_) => false,
+    }
+}
+
+/// The body with every block replaced.
+///
+/// # Errors
+/// [`HeaderError::Message`] about inputs or blocks, or that the result is too big.
+pub(crate) fn fill(
+    body: &Node,
+    definitions: &Map,
+    given: &Map,
+    component: &Map,
+    variables: &[Variable],
+    limits: Limits,
+) -> Result<Node, HeaderError> {
+    let inputs = definition::values(definitions, given, variables)?;
+    let known = Known {
+        inputs: &inputs,
+        component,
+        variables,
+    };
+    root(interpolate(body, known, limits)?)
+}
+
+/// A file without a header: it takes no inputs.
+///
+/// # Errors
+/// [`HeaderError::Message`] where there are some, or where the file is no mapping.
+pub(crate) fn plain(body: &Node, given: &Map) -> Result<Node, HeaderError> {
+    if let Some(first) = given.iter().next() {
+        return Err(HeaderError::Message(Fault::at(
+            first.key.span,
+            "Given inputs not defined in the `spec` section of the included configuration file",
+        )));
+    }
+    root(body.clone())
+}
+
+fn root(node: Node) -> Result<Node, HeaderError> {
+    if node.as_map().is_some() {
+        return Ok(node);
+    }
+    Err(HeaderError::Message(Fault::at(
+        node.span,
+        "Invalid configuration format",
+    )))
+}
+
+/// Reads a file that includes no definitions: header, inputs, and the body with every block replaced.
 ///
 /// # Errors
 /// [`HeaderError`].
@@ -33,159 +138,17 @@ pub fn load_with_inputs(
     variables: &[Variable],
     limits: Limits,
 ) -> Result<Node, HeaderError> {
-    let message = |text: &str| HeaderError::Message(text.to_owned());
-    let documents = split(text);
-    if documents.len() > 2 {
-        return Err(message("The parsed YAML has too many documents"));
-    }
-    let first = load(
-        documents.first().map_or("", String::as_str).as_bytes(),
-        file,
-        limits,
-    )?;
-    let header = match (documents.get(1), first.as_map()) {
-        (Some(body), Some(map)) if map.get("spec").is_some() => {
-            Some((map.get("spec").cloned(), body))
-        }
-        _ => None,
+    let opened = open(text, file, limits)?;
+    let Some(spec) = &opened.spec else {
+        return plain(&opened.body, given);
     };
-    let Some((spec, body)) = header else {
-        if !given.is_empty() {
-            return Err(message(
-                "Given inputs not defined in the `spec` section of the included configuration file",
-            ));
-        }
-        return root(first);
-    };
-    let definitions = definitions(spec.as_ref())?;
-    let body = root(load(body.as_bytes(), file, limits)?)?;
-    let values = check(&definitions, given).map_err(|errors| {
-        HeaderError::Message(
-            errors
-                .into_iter()
-                .take(MAX_REPORTED)
-                .collect::<Vec<_>>()
-                .join(", "),
-        )
-    })?;
-    interpolate(&body, &values, variables).map_err(HeaderError::Message)
-}
-
-fn root(node: Node) -> Result<Node, HeaderError> {
-    if node.as_map().is_some() {
-        Ok(node)
-    } else {
-        Err(HeaderError::Message(
-            "Invalid configuration format".to_owned(),
-        ))
+    let Specification {
+        inputs, include, ..
+    } = specification(spec)?;
+    if let Some(item) = include.first() {
+        let message = "header:spec:include needs somebody who answers";
+        return Err(HeaderError::Message(Fault::at(item.span, message)));
     }
-}
-
-fn definitions(spec: Option<&Node>) -> Result<Arc<Map>, HeaderError> {
-    let empty = || Arc::new(Map::default());
-    let Some(spec) = spec.filter(|spec| !spec.is_null()) else {
-        return Ok(empty());
-    };
-    let Some(map) = spec.as_map() else {
-        return Err(HeaderError::Message(
-            "header:spec config should be a hash".to_owned(),
-        ));
-    };
-    let unknown: Vec<&str> = map
-        .iter()
-        .filter_map(|entry| entry.key.as_str())
-        .filter(|key| !matches!(*key, "inputs" | "include" | "component"))
-        .collect();
-    if !unknown.is_empty() {
-        return Err(HeaderError::Message(format!(
-            "header:spec config contains unknown keys: {}",
-            unknown.join(", ")
-        )));
-    }
-    component(map)?;
-    includes(map)?;
-    match map.get("inputs").map(|inputs| &inputs.value) {
-        None | Some(Value::Null) => Ok(empty()),
-        Some(Value::Map(inputs)) => Ok(Arc::clone(inputs)),
-        Some(_) => Err(HeaderError::Message(
-            "header:spec:inputs config should be a hash".to_owned(),
-        )),
-    }
-}
-
-/// `spec:component` names facts of the component.
-fn component(spec: &Map) -> Result<(), HeaderError> {
-    let Some(list) = spec.get("component").filter(|list| !list.is_null()) else {
-        return Ok(());
-    };
-    let fail = |text: String| {
-        Err(HeaderError::Message(format!(
-            "header:spec:component config {text}"
-        )))
-    };
-    let Some(names) = crate::check::string_list(list) else {
-        return fail("should be an array of strings".to_owned());
-    };
-    let unknown: Vec<&str> = names
-        .iter()
-        .map(String::as_str)
-        .filter(|name| !["name", "sha", "version", "reference"].contains(name))
-        .collect();
-    if unknown.is_empty() {
-        Ok(())
-    } else {
-        fail(format!("contains unknown values: {}", unknown.join(", ")))
-    }
-}
-
-/// `spec:include` names files with inputs, and gives them none.
-fn includes(spec: &Map) -> Result<(), HeaderError> {
-    let Some(list) = spec.get("include").filter(|list| !list.is_null()) else {
-        return Ok(());
-    };
-    let items = list.as_seq().unwrap_or_else(|| std::slice::from_ref(list));
-    for map in items.iter().filter_map(Node::as_map) {
-        let unknown: Vec<&str> = map
-            .iter()
-            .filter_map(|entry| entry.key.as_str())
-            .filter(|key| !["local", "remote", "project", "file", "ref"].contains(key))
-            .collect();
-        if !unknown.is_empty() {
-            return Err(HeaderError::Message(format!(
-                "header:spec:include config contains unknown keys: {}",
-                unknown.join(", ")
-            )));
-        }
-    }
-    Err(HeaderError::Message(
-        "header:spec:include is not supported by this server yet".to_owned(),
-    ))
-}
-
-/// Documents that are not blank. Each keeps its line numbers: what stands before it becomes empty lines.
-fn split(text: &str) -> Vec<String> {
-    let mut documents = vec![String::new()];
-    for (lines, line) in text.split_inclusive('\n').enumerate() {
-        let bare = line.trim_end();
-        let divides =
-            line.starts_with("---") && (bare == "---" || line[3..].starts_with([' ', '\t']));
-        if divides {
-            documents.push("\n".repeat(lines));
-            let rest = line[3..].trim_start_matches([' ', '\t']);
-            if let Some(document) = documents.last_mut() {
-                document.push_str(rest);
-            }
-        } else if let Some(document) = documents.last_mut() {
-            document.push_str(line);
-        }
-    }
-    documents.retain(|document| {
-        document
-            .lines()
-            .any(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'))
-    });
-    if documents.is_empty() {
-        documents.push(String::new());
-    }
-    documents
+    let component = Map::default();
+    fill(&opened.body, &inputs, given, &component, variables, limits)
 }

@@ -1,10 +1,18 @@
 //! From libyaml's events to our tree, with Psych's rules for tags, anchors and merges, and with budgets.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use libyaml_safer::{Event, EventData, Mark, Parser, ScalarStyle};
 
-use super::{Map, Node, Span, Value, scalar};
+use super::{
+    Key, Map, Node, Span, Value, YamlError,
+    documents::Document,
+    error::syntax,
+    tags::{after_colon, scalar_value, unspecified},
+};
 
 /// What a text may cost (`ci-yaml.md §24`). Aliases count each time they are used.
 #[derive(Debug, Clone, Copy)]
@@ -13,6 +21,8 @@ pub struct Limits {
     pub bytes: usize,
     /// Nesting.
     pub depth: usize,
+    /// Bytes of all included files together.
+    pub total: usize,
 }
 
 impl Default for Limits {
@@ -20,31 +30,7 @@ impl Default for Limits {
         Self {
             bytes: 2 << 20,
             depth: 100,
-        }
-    }
-}
-
-/// Why a text is no configuration.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum YamlError {
-    /// Psych's message, which GitLab shows.
-    #[error("{message}")]
-    Syntax {
-        /// With line and column where there are some.
-        message: String,
-        /// Line and column, from 1.
-        at: Option<(u32, u32)>,
-    },
-    /// A budget is spent, or an alias is inside itself.
-    #[error("The parsed YAML is too big")]
-    TooBig,
-}
-
-impl YamlError {
-    fn plain(message: impl Into<String>) -> Self {
-        Self::Syntax {
-            message: message.into(),
-            at: None,
+            total: 150 * (2 << 20),
         }
     }
 }
@@ -73,10 +59,44 @@ pub fn load(text: &[u8], file: u32, limits: Limits) -> Result<Node, YamlError> {
     } else {
         text
     };
-    if is_open(text) {
-        return load_open(text, file, limits);
+    let whole = Document {
+        text: "",
+        line: 0,
+        column: 0,
+    };
+    Ok(read(text, whole, file, limits)?.node)
+}
+
+/// A document as a tree, and what is odd about it.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The tree.
+    pub node: Node,
+    /// Keys that stand twice in one mapping: the later one, which wins, and where the earlier one is.
+    pub duplicates: Vec<(Node, Span)>,
+}
+
+/// Reads a part of a text. Places are those of the whole text; the messages, which are Psych's, name lines of the part.
+///
+/// # Errors
+/// [`YamlError`].
+pub fn load_document(
+    document: Document<'_>,
+    file: u32,
+    limits: Limits,
+) -> Result<Loaded, YamlError> {
+    // No tree is smaller than the text that it is read from.
+    if document.text.len() > limits.bytes {
+        return Err(YamlError::TooLong);
     }
-    Loader::read(text, None, file, limits).0
+    read(document.text.as_bytes(), document, file, limits)
+}
+
+fn read(text: &[u8], place: Document<'_>, file: u32, limits: Limits) -> Result<Loaded, YamlError> {
+    if is_open(text) {
+        return read_open(text, place, file, limits);
+    }
+    Loader::read(text, None, place, file, limits).0
 }
 
 /// The text does not end with a line break, and there may be a block scalar at its end. The scanner cannot read such a scalar.
@@ -88,7 +108,12 @@ fn is_open(text: &[u8]) -> bool {
 }
 
 /// Reads a text as if it ended with a line break, and takes that break out of the last block scalar again.
-fn load_open(text: &[u8], file: u32, limits: Limits) -> Result<Node, YamlError> {
+fn read_open(
+    text: &[u8],
+    place: Document<'_>,
+    file: u32,
+    limits: Limits,
+) -> Result<Loaded, YamlError> {
     let mut closed = text.to_vec();
     closed.push(b'\n');
     let bom = if text.starts_with(&[0xef, 0xbb, 0xbf]) {
@@ -96,12 +121,13 @@ fn load_open(text: &[u8], file: u32, limits: Limits) -> Result<Node, YamlError> 
     } else {
         0
     };
-    let (read, met) = Loader::read(&closed, Some(text.len() - bom), file, limits);
+    let (read, met) = Loader::read(&closed, Some(text.len() - bom), place, file, limits);
     match read {
         Err(YamlError::Syntax { .. }) if !met => {
             // The place in the message may be the end of the text, so it is read as it is. Where the scanner meets a
             // block scalar after all, the first message is good enough.
-            std::panic::catch_unwind(|| Loader::read(text, None, file, limits).0).unwrap_or(read)
+            std::panic::catch_unwind(|| Loader::read(text, None, place, file, limits).0)
+                .unwrap_or(read)
         }
         Ok(_) | Err(_) => read,
     }
@@ -110,6 +136,7 @@ fn load_open(text: &[u8], file: u32, limits: Limits) -> Result<Node, YamlError> 
 struct Loader<'r> {
     parser: Parser<&'r mut &'r [u8]>,
     text: &'r [u8],
+    place: Document<'r>,
     file: u32,
     limits: Limits,
     spent: usize,
@@ -118,6 +145,7 @@ struct Loader<'r> {
     open_at: Option<usize>,
     /// The block scalar at that end was met.
     met_open_end: bool,
+    duplicates: Vec<(Node, Span)>,
 }
 
 #[derive(Clone)]
@@ -139,24 +167,31 @@ impl Loader<'_> {
     fn read(
         text: &[u8],
         open_at: Option<usize>,
+        place: Document<'_>,
         file: u32,
         limits: Limits,
-    ) -> (Result<Node, YamlError>, bool) {
+    ) -> (Result<Loaded, YamlError>, bool) {
         let mut input = text;
         let mut parser = Parser::new();
         parser.set_input_string(&mut input);
         let mut loader = Loader {
             parser,
             text,
+            place,
             file,
             limits,
             spent: 0,
             anchors: HashMap::new(),
             open_at,
             met_open_end: false,
+            duplicates: Vec::new(),
         };
-        let read = loader.document();
-        (read, loader.met_open_end)
+        let node = loader.document();
+        let duplicates = loader.duplicates;
+        (
+            node.map(|node| Loaded { node, duplicates }),
+            loader.met_open_end,
+        )
     }
 
     /// A block scalar that reaches the open end loses the line break that was put there: always when its last line has
@@ -182,9 +217,20 @@ impl Loader<'_> {
     }
 
     fn next(&mut self) -> Result<Event, YamlError> {
-        self.parser
-            .parse()
-            .map_err(|error| syntax(&error, self.text))
+        self.parser.parse().map_err(|error| {
+            let mut error = syntax(&error, self.text);
+            if let YamlError::Syntax {
+                at: Some((line, column)),
+                ..
+            } = &mut error
+            {
+                if *line == 1 {
+                    *column = column.saturating_add(self.place.column);
+                }
+                *line = line.saturating_add(self.place.line);
+            }
+            error
+        })
     }
 
     fn document(&mut self) -> Result<Node, YamlError> {
@@ -204,7 +250,7 @@ impl Loader<'_> {
                         Value::Null,
                         Span {
                             file: self.file,
-                            line: 1,
+                            line: self.place.line.saturating_add(1),
                             column: 1,
                         },
                     ));
@@ -215,10 +261,11 @@ impl Loader<'_> {
 
     fn span(&self, mark: Mark) -> Span {
         let count = |n: u64| u32::try_from(n).unwrap_or(u32::MAX).saturating_add(1);
+        let before = if mark.line == 0 { self.place.column } else { 0 };
         Span {
             file: self.file,
-            line: count(mark.line),
-            column: count(mark.column),
+            line: count(mark.line).saturating_add(self.place.line),
+            column: count(mark.column).saturating_add(before),
         }
     }
 
@@ -248,12 +295,12 @@ impl Loader<'_> {
                 if matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) {
                     self.close(&mut value, event.start_mark, event.end_mark);
                 }
-                self.spend(NODE_COST + value.len().saturating_sub(EMBEDDED))?;
+                let cost = NODE_COST + value.len().saturating_sub(EMBEDDED);
+                self.spend(cost)?;
                 let plain = style == ScalarStyle::Plain;
-                let before = self.spent;
                 let value = scalar_value(tag.as_deref(), &value, plain)?;
                 let node = Node::new(value, span);
-                self.anchor(anchor, &node, NODE_COST + self.spent - before, 0);
+                self.anchor(anchor, &node, cost, 0);
                 Ok(Built {
                     node,
                     depth: 0,
@@ -353,7 +400,9 @@ impl Loader<'_> {
                     .iter()
                     .filter_map(Node::as_map)
                     .flat_map(Map::iter)
-                    .for_each(|entry| map.insert(entry.key.clone(), entry.value.clone()));
+                    .for_each(|entry| {
+                        map.insert(entry.key.clone(), entry.value.clone());
+                    });
                 Value::Map(Arc::new(map))
             }
             Some(tag) if tag.starts_with("!ruby/array:") || tag.starts_with("!seq:") => {
@@ -381,6 +430,7 @@ impl Loader<'_> {
         self.spend(NODE_COST)?;
         self.open(anchor.as_ref(), tag);
         let (mut map, mut deepest) = (Map::default(), 0);
+        let mut merged: HashSet<Key> = HashSet::new();
         loop {
             let event = self.next()?;
             if event.data == EventData::MappingEnd {
@@ -395,8 +445,14 @@ impl Loader<'_> {
             deepest = deepest.max(key.depth.max(value.depth) + 1);
             let merges =
                 matches!(&key.node.value, Value::Str(text) if &**text == "<<") && !text_tag;
-            if !(merges && merge(&mut map, &value, is_mapping, is_sequence)) {
-                map.insert(key.node, value.node);
+            // What was merged may be written again: that is what merging is for.
+            if merges && merge(&mut map, &mut merged, &value, is_mapping, is_sequence) {
+                continue;
+            }
+            if let Some(first) = map.replace(key.node.clone(), value.node)
+                && !merged.remove(&Key::of(&key.node))
+            {
+                self.duplicates.push((key.node, first));
             }
         }
         let value = match tag {
@@ -424,7 +480,19 @@ impl Loader<'_> {
 }
 
 /// Lays what `<<` names over the keys so far; `false` when it is nothing that merges.
-fn merge(map: &mut Map, value: &Built, is_mapping: bool, is_sequence: bool) -> bool {
+fn merge(
+    map: &mut Map,
+    merged: &mut HashSet<Key>,
+    value: &Built,
+    is_mapping: bool,
+    is_sequence: bool,
+) -> bool {
+    let mut lay = |from: &Map| {
+        for entry in from.iter() {
+            map.insert(entry.key.clone(), entry.value.clone());
+            merged.insert(Key::of(&entry.key));
+        }
+    };
     if is_sequence {
         let Some(items) = value.node.as_seq() else {
             return false;
@@ -434,13 +502,10 @@ fn merge(map: &mut Map, value: &Built, is_mapping: bool, is_sequence: bool) -> b
         };
         // Earlier in the list wins, so the last is laid down first.
         let mut joined = Map::default();
-        maps.iter()
-            .rev()
-            .flat_map(|from| from.iter())
-            .for_each(|entry| joined.insert(entry.key.clone(), entry.value.clone()));
-        joined
-            .iter()
-            .for_each(|entry| map.insert(entry.key.clone(), entry.value.clone()));
+        for entry in maps.iter().rev().flat_map(|from| from.iter()) {
+            joined.insert(entry.key.clone(), entry.value.clone());
+        }
+        lay(&joined);
         return true;
     }
     let Some(from) = value
@@ -450,107 +515,6 @@ fn merge(map: &mut Map, value: &Built, is_mapping: bool, is_sequence: bool) -> b
     else {
         return false;
     };
-    from.iter()
-        .for_each(|entry| map.insert(entry.key.clone(), entry.value.clone()));
+    lay(from);
     true
-}
-
-fn scalar_value(tag: Option<&str>, text: &str, plain: bool) -> Result<Value, YamlError> {
-    let resolve = || scalar::resolve(text).map_err(unspecified);
-    match tag {
-        None if plain => resolve(),
-        None | Some("tag:yaml.org,2002:str" | "!str" | "!ruby/string") => {
-            Ok(Value::Str(text.into()))
-        }
-        Some("!reference") => Ok(Value::Reference(Arc::new(Node::new(
-            Value::Str(text.into()),
-            Span::default(),
-        )))),
-        Some("tag:yaml.org,2002:binary" | "!binary") => Ok(binary(text)),
-        Some("tag:yaml.org,2002:float" | "!float") => Ok(match resolve()? {
-            Value::Int(number) => Value::Float(number as f64),
-            other => other,
-        }),
-        Some("!ruby/regexp") => Err(unspecified("Regexp")),
-        Some("!ruby/range") => Err(unspecified("Range")),
-        Some(tag) if tag.starts_with("!ruby/sym") => Ok(Value::Symbol(text.into())),
-        Some(tag) if tag.starts_with("!ruby/object:") => Err(unspecified(after_colon(tag))),
-        Some(_) => resolve(),
-    }
-}
-
-/// Base 64 as Ruby's `unpack("m")` reads it: what is no digit is left out. Valid UTF-8 is text.
-fn binary(text: &str) -> Value {
-    let digit = |c: u8| match c {
-        b'A'..=b'Z' => Some(c - b'A'),
-        b'a'..=b'z' => Some(c - b'a' + 26),
-        b'0'..=b'9' => Some(c - b'0' + 52),
-        b'+' => Some(62),
-        b'/' => Some(63),
-        _ => None,
-    };
-    let digits: Vec<u8> = text
-        .bytes()
-        .take_while(|c| *c != b'=')
-        .filter_map(digit)
-        .collect();
-    let bytes: Vec<u8> = digits
-        .chunks(4)
-        .flat_map(|group| {
-            let bits = group
-                .iter()
-                .fold(0_u32, |bits, digit| bits << 6 | u32::from(*digit))
-                << (6 * (4 - group.len()));
-            let [_, one, two, three] = bits.to_be_bytes();
-            [one, two, three].into_iter().take(group.len() * 6 / 8)
-        })
-        .collect();
-    match String::from_utf8(bytes) {
-        Ok(text) => Value::Str(text.into()),
-        Err(error) => Value::Binary(error.into_bytes().into()),
-    }
-}
-
-fn after_colon(tag: &str) -> &str {
-    tag.split_once(':').map_or(tag, |(_, name)| name)
-}
-
-fn unspecified(class: &str) -> YamlError {
-    YamlError::plain(format!("Tried to load unspecified class: {class}"))
-}
-
-/// Psych's wording: the place is that of the context where there is one.
-fn syntax(error: &libyaml_safer::Error, text: &[u8]) -> YamlError {
-    let mark = match error.kind() {
-        libyaml_safer::ErrorKind::Scanner => error.context_mark().or_else(|| error.problem_mark()),
-        _ => error.context_mark(),
-    };
-    let place = |n: u64| u32::try_from(n).unwrap_or(u32::MAX).saturating_add(1);
-    let (line, column) = mark.map_or((1, 1), |mark| (place(mark.line), place(mark.column)));
-    let context = error
-        .context()
-        .map(|context| format!(" {context}"))
-        .unwrap_or_default();
-    let problem = if error.problem() == "invalid UTF-8" {
-        invalid_utf8(text)
-    } else {
-        error.problem()
-    };
-    YamlError::Syntax {
-        message: format!("(<unknown>): {problem}{context} at line {line} column {column}"),
-        at: Some((line, column)),
-    }
-}
-
-/// libyaml's own words for what is wrong with the bytes.
-fn invalid_utf8(text: &[u8]) -> &'static str {
-    let Err(error) = std::str::from_utf8(text) else {
-        return "invalid UTF-8";
-    };
-    let leading = text.get(error.valid_up_to()).copied().unwrap_or_default();
-    match error.error_len() {
-        None => "incomplete UTF-8 octet sequence",
-        Some(_) if matches!(leading, 0xC2..=0xF4) => "invalid trailing UTF-8 octet",
-        Some(_) => "invalid leading UTF-8 octet",
-    }
 }

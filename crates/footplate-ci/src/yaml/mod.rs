@@ -1,18 +1,32 @@
 //! YAML as GitLab reads it: libyaml's events, and Psych's rules on top (`ci-yaml.md §2`).
 
+mod documents;
 mod dump;
+mod error;
 mod load;
 mod scalar;
+mod tags;
 
-use std::sync::Arc;
+use std::{
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
-use indexmap::IndexMap;
+use indexmap::{Equivalent, IndexMap};
 
+pub(crate) use documents::documents;
 pub use dump::dump;
-pub use load::{Limits, YamlError, load};
+pub use error::YamlError;
+pub use load::{Limits, load};
+pub(crate) use load::{Loaded, load_document};
+
+/// Nodes of a configuration when everything is in its place: `extends` and `!reference` may bring in much with few words.
+pub(crate) const MAX_RESOLVED: usize = 1_000_000;
 
 /// Where a node stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize,
+)]
 pub struct Span {
     /// Number of the file in the compilation.
     pub file: u32,
@@ -72,7 +86,7 @@ pub struct Entry {
 }
 
 /// A key, comparable.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Key {
     /// Text.
     Str(Arc<str>),
@@ -83,7 +97,7 @@ pub enum Key {
 }
 
 impl Key {
-    fn of(node: &Node) -> Self {
+    pub(super) fn of(node: &Node) -> Self {
         match &node.value {
             Value::Str(text) => Self::Str(Arc::clone(text)),
             Value::Symbol(text) => Self::Symbol(Arc::clone(text)),
@@ -92,30 +106,104 @@ impl Key {
     }
 }
 
+/// Texts and symbols are looked up by their text, so both hash as it does.
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Self::Str(text) | Self::Symbol(text) => text.hash(state),
+            Self::Other(text) => text.hash(state),
+        }
+    }
+}
+
+/// A text to be looked up without making a key of it.
+struct Written<'t>(&'t str);
+
+impl Hash for Written<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
+impl Equivalent<Key> for Written<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        matches!(key, Key::Str(text) if **text == *self.0)
+    }
+}
+
+/// The same for a symbol.
+struct Symbolic<'t>(&'t str);
+
+impl Hash for Symbolic<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
+impl Equivalent<Key> for Symbolic<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        matches!(key, Key::Symbol(text) if **text == *self.0)
+    }
+}
+
 impl Map {
     /// The value of a key, be it text or a symbol.
     pub fn get(&self, key: &str) -> Option<&Node> {
-        let shared: Arc<str> = key.into();
         self.entries
-            .get(&Key::Str(Arc::clone(&shared)))
-            .or_else(|| self.entries.get(&Key::Symbol(shared)))
+            .get(&Written(key))
+            .or_else(|| self.entries.get(&Symbolic(key)))
             .map(|entry| &entry.value)
+    }
+
+    /// A key as it was written, with its place.
+    pub fn key(&self, key: &str) -> Option<&Node> {
+        self.entries
+            .get(&Written(key))
+            .or_else(|| self.entries.get(&Symbolic(key)))
+            .map(|entry| &entry.key)
     }
 
     /// Sets a key: a new one goes to the end, an old one keeps its place.
     pub fn insert(&mut self, key: Node, value: Node) {
+        self.replace(key, value);
+    }
+
+    /// Sets a key, and tells where it stood before.
+    pub fn replace(&mut self, key: Node, value: Node) -> Option<Span> {
         match self.entries.entry(Key::of(&key)) {
-            indexmap::map::Entry::Occupied(mut entry) => entry.get_mut().value = value,
+            indexmap::map::Entry::Occupied(mut entry) => {
+                let entry = entry.get_mut();
+                entry.value = value;
+                Some(std::mem::replace(&mut entry.key.span, key.span))
+            }
             indexmap::map::Entry::Vacant(entry) => {
                 entry.insert(Entry { key, value });
+                None
             }
         }
+    }
+
+    /// The same keys with other values.
+    ///
+    /// # Errors
+    /// The first that `value` gives.
+    pub fn try_map<E>(
+        &self,
+        mut value: impl FnMut(&Entry) -> Result<Option<Node>, E>,
+    ) -> Result<Self, E> {
+        let mut out = self.clone();
+        for entry in out.entries.values_mut() {
+            if let Some(new) = value(entry)? {
+                entry.value = new;
+            }
+        }
+        Ok(out)
     }
 
     /// Removes a key.
     pub fn remove(&mut self, key: &str) -> Option<Node> {
         self.entries
-            .shift_remove(&Key::Str(key.into()))
+            .shift_remove(&Written(key))
             .map(|entry| entry.value)
     }
 
@@ -174,6 +262,28 @@ impl Node {
         }
     }
 
+    /// Takes the number of nodes in this tree from what is left; `false` when that is not enough.
+    ///
+    /// Shared parts count each time, as they do for whoever makes lists of them. It stops as soon as the answer is known.
+    pub fn fits(&self, left: &mut usize) -> bool {
+        if *left == 0 {
+            return false;
+        }
+        *left -= 1;
+        match &self.value {
+            Value::Seq(items) => items.iter().all(|item| item.fits(left)),
+            Value::Map(map) => map.iter().all(|entry| entry.value.fits(left)),
+            Value::Reference(argument) => argument.fits(left),
+            Value::Null
+            | Value::Bool(_)
+            | Value::Int(_)
+            | Value::Float(_)
+            | Value::Str(_)
+            | Value::Symbol(_)
+            | Value::Binary(_) => true,
+        }
+    }
+
     /// Whether it is null.
     pub fn is_null(&self) -> bool {
         matches!(self.value, Value::Null)
@@ -182,24 +292,30 @@ impl Node {
     /// This node with `over` laid upon it: mappings are merged key by key, anything else is replaced (`ci-yaml.md §5.1`).
     #[must_use]
     pub fn deep_merge(&self, over: &Self) -> Self {
-        let (Value::Map(base), Value::Map(upper)) = (&self.value, &over.value) else {
+        self.clone().overlaid(over)
+    }
+
+    /// The same of a node that is not needed any more: only what others share is copied.
+    #[must_use]
+    pub fn overlaid(mut self, over: &Self) -> Self {
+        let (Value::Map(base), Value::Map(upper)) = (&mut self.value, &over.value) else {
             return over.clone();
         };
-        let mut merged = Map::clone(base);
+        let base = Arc::make_mut(base);
         for entry in upper.iter() {
-            match merged.entries.entry(Key::of(&entry.key)) {
+            match base.entries.entry(Key::of(&entry.key)) {
                 indexmap::map::Entry::Occupied(mut old) => {
-                    let value = old.get().value.deep_merge(&entry.value);
-                    old.get_mut().value = value;
+                    let old = old.get_mut();
+                    let below = std::mem::replace(&mut old.value.value, Value::Null);
+                    old.value = Self::new(below, old.value.span).overlaid(&entry.value);
+                    old.key.span = entry.key.span;
                 }
                 indexmap::map::Entry::Vacant(new) => {
                     new.insert(entry.clone());
                 }
             }
         }
-        Self {
-            value: Value::Map(Arc::new(merged)),
-            span: over.span,
-        }
+        self.span = over.span;
+        self
     }
 }

@@ -52,6 +52,7 @@ pub fn cases() -> Option<Vec<(String, Node, Json)>> {
         let limits = Limits {
             bytes: 1 << 30,
             depth: 1000,
+            ..Limits::default()
         };
         let list = load(&fs::read(&path).unwrap(), 0, limits)
             .unwrap_or_else(|error| panic!("{file}: {error}"));

@@ -17,6 +17,7 @@ fn read(path: &Path) -> Node {
         Limits {
             bytes: 1 << 30,
             depth: 1000,
+            ..Limits::default()
         },
     )
     .unwrap()

@@ -70,6 +70,7 @@ fn compare(text: &[u8], expected: &Json) -> Option<String> {
     let limits = Limits {
         bytes: 1 << 30,
         depth: 1000,
+        ..Limits::default()
     };
     let got = load(text, 0, limits);
     if let Some(message) = expected.get("error") {

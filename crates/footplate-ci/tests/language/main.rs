@@ -5,14 +5,17 @@
 mod harness;
 
 mod bombs;
+mod expressions;
 mod fuzz;
 mod includes;
+mod inputs;
 mod jobs;
 mod jobs_links;
 mod jobs_pipeline;
 mod keywords;
 mod properties;
 mod why;
+mod yaml;
 
 use footplate_ci::{
     Answer, Compiled, Compiler, Context, Diagnostic, Request, Source, SourceFile, Step, facts,
@@ -36,6 +39,10 @@ pub struct Case {
     pub inputs: serde_json::Map<String, Json>,
     /// A child pipeline.
     pub child: bool,
+    /// There is a project.
+    pub has_project: bool,
+    /// Budgets.
+    pub limits: Limits,
 }
 
 /// Faults, with the files that their places are in.
@@ -56,6 +63,8 @@ impl Case {
             changed: None,
             inputs: serde_json::Map::new(),
             child: false,
+            has_project: true,
+            limits: Limits::default(),
         }
     }
 
@@ -140,9 +149,9 @@ impl Case {
             inputs: inputs_from_json(&self.inputs),
             context: self.context.clone(),
             variables: Vec::new(),
-            has_project: true,
+            has_project: self.has_project,
             child: self.child,
-            limits: Limits::default(),
+            limits: self.limits,
         });
         loop {
             match compiler.step() {
@@ -166,6 +175,22 @@ impl Case {
                 }
             }
         }
+    }
+
+    /// The first fault: its message, the file that it is in, line and column.
+    pub fn fault(&self) -> (String, String, u32, u32) {
+        let refused = self.compile().expect_err("a configuration with a fault");
+        let first = refused.errors.first().expect("a fault");
+        let file = refused
+            .files
+            .get(first.span.file as usize)
+            .map_or_else(|| "?".to_owned(), |file| file.name.clone());
+        (
+            first.message.clone(),
+            file,
+            first.span.line,
+            first.span.column,
+        )
     }
 
     /// The messages of a configuration that is refused; none where it is not.

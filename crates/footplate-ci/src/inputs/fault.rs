@@ -1,0 +1,56 @@
+//! What is wrong with a header, an input or a block.
+
+use crate::yaml::{Span, YamlError};
+
+/// Messages of one file that are reported together.
+const MAX_REPORTED: usize = 3;
+
+/// GitLab's message, and the place of what it is about where that is not the whole file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The message.
+    pub message: String,
+    /// Where.
+    pub span: Option<Span>,
+}
+
+impl Fault {
+    pub(crate) fn new(message: impl Into<String>, span: Option<Span>) -> Self {
+        Self {
+            message: message.into(),
+            span,
+        }
+    }
+
+    pub(crate) fn at(span: Span, message: impl Into<String>) -> Self {
+        Self::new(message, Some(span))
+    }
+
+    /// Several as one: at most three messages, and the first place that is known.
+    pub(crate) fn joined(faults: Vec<Self>) -> Self {
+        let span = faults.iter().find_map(|fault| fault.span);
+        let messages: Vec<String> = faults
+            .into_iter()
+            .take(MAX_REPORTED)
+            .map(|fault| fault.message)
+            .collect();
+        Self::new(messages.join(", "), span)
+    }
+}
+
+/// Why a file gives no configuration.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HeaderError {
+    /// Not YAML, or too big.
+    #[error(transparent)]
+    Yaml(#[from] YamlError),
+    /// GitLab's message about header, inputs or body.
+    #[error("{}", .0.message)]
+    Message(Fault),
+}
+
+impl From<Vec<Fault>> for HeaderError {
+    fn from(faults: Vec<Fault>) -> Self {
+        Self::Message(Fault::joined(faults))
+    }
+}
