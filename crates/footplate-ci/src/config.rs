@@ -69,6 +69,7 @@ pub type Defaults = serde_json::Map<String, Json>;
 
 /// Reads the merged tree.
 pub fn read(check: &mut Check, root: &Map, span: Span) -> Config {
+    check.begin_keywords();
     let workflow = given(root, "workflow")
         .map(|node| workflow(check, node))
         .unwrap_or_default();
@@ -80,28 +81,53 @@ pub fn read(check: &mut Check, root: &Map, span: Span) -> Config {
         .map(|node| variables::of_root(check, "variables", node))
         .unwrap_or_default();
     let defaults = defaults(check, root);
-    let mut jobs = Vec::new();
-    let mut visible = 0;
+    let jobs = jobs(check, root, span, &defaults, has_workflow_rules);
+    Config {
+        stages,
+        variables,
+        workflow,
+        jobs,
+    }
+}
+
+/// Entries at the root that are to be jobs. Where one is none, no job is looked into.
+fn jobs(
+    check: &mut Check,
+    root: &Map,
+    span: Span,
+    defaults: &Defaults,
+    workflow_rules: bool,
+) -> Vec<Job> {
+    let (faults, mut visible) = (check.faults(), Vec::new());
     for entry in root.iter() {
+        let name = text(&entry.key);
+        if name.starts_with('.')
+            || GLOBALS.contains(&name.as_str())
+            || (name == "spec" && !job::is_job(&entry.value))
+        {
+            continue;
+        }
+        if job::is_job(&entry.value) {
+            visible.push(entry);
+        } else {
+            check.error(entry.key.span, crate::keywords::unmatched(&name));
+        }
+    }
+    if visible.is_empty() {
+        check.error(span, "jobs config should contain at least one visible job");
+    }
+    if !check.sound_since(faults) {
+        return Vec::new();
+    }
+    let mut jobs = Vec::new();
+    for entry in visible {
         let Some(name) = entry.key.as_str() else {
-            visible += 1;
             check.error(
                 entry.key.span,
                 format!("jobs:{} name should be a symbol", text(&entry.key)),
             );
             continue;
         };
-        if name.starts_with('.')
-            || GLOBALS.contains(&name)
-            || (name == "spec"
-                && entry
-                    .value
-                    .as_map()
-                    .is_none_or(|map| map.get("script").is_none()))
-        {
-            continue;
-        }
-        visible += 1;
         if RESERVED[..3].contains(&name) {
             check.error(entry.key.span, format!("jobs:{name} name is reserved"));
         }
@@ -110,19 +136,11 @@ pub fn read(check: &mut Check, root: &Map, span: Span) -> Config {
             name,
             &entry.key,
             &entry.value,
-            &defaults,
-            has_workflow_rules,
+            defaults,
+            workflow_rules,
         ));
     }
-    if visible == 0 {
-        check.error(span, "jobs config should contain at least one visible job");
-    }
-    Config {
-        stages,
-        variables,
-        workflow,
-        jobs,
-    }
+    jobs
 }
 
 fn stages(check: &mut Check, node: Option<&Node>) -> Vec<String> {

@@ -4,14 +4,14 @@ use footplate_model::JobKind;
 use serde_json::{Map as JsonMap, Value as Json, json};
 
 use crate::{
-    check::{Check, given, string_list, text},
+    check::{Check, flat, given, string_list, text},
     config::{DEFAULTS, Defaults},
-    durations,
     keywords::{
-        needs::{Needs, needs},
+        self,
+        needs::{NeedKind, Needs, needs},
         only,
         parallel::{Parallel, parallel},
-        rules::{Kind, Rule, rules},
+        rules::{self, Kind, Rule},
         variables::{self, YamlVariable},
     },
     patterns,
@@ -149,6 +149,7 @@ pub fn read(
     workflow_rules: bool,
 ) -> Option<Job> {
     let at = format!("jobs:{}", if name.is_empty() { "job" } else { name });
+    let faults = check.faults();
     if name.trim().is_empty() {
         check.error(key.span, format!("{at} name can't be blank"));
     }
@@ -158,15 +159,8 @@ pub fn read(
             format!("{at} name is too long (maximum is {MAX_NAME} characters)"),
         );
     }
-    let kind = node.as_map().and_then(kind_of);
-    let (Some(map), Some(kind)) = (node.as_map(), kind) else {
-        check.error(
-            key.span,
-            format!("jobs {name} config should implement the script:, run:, or trigger: keyword"),
-        );
-        return None;
-    };
-    keys(check, &at, node, map, kind);
+    let map = node.as_map()?;
+    let kind = kind_of(map)?;
     let mut job = Job {
         name: name.to_owned(),
         span: key.span,
@@ -186,6 +180,11 @@ pub fn read(
         parallel: None,
         keywords: JsonMap::new(),
     };
+    own(check, &at, node, map, &mut job);
+    // What a job holds is looked into only when the job itself is sound.
+    if !check.sound_since(faults) {
+        return None;
+    }
     if let Some(stage) = given(map, "stage") {
         match stage.as_str().filter(|stage| !stage.is_empty()) {
             Some(stage) => stage.clone_into(&mut job.stage),
@@ -196,9 +195,8 @@ pub fn read(
         job.variables = variables::of_job(check, &format!("{at}:variables"), list);
     }
     let inherited = inherit(check, &at, given(map, "inherit"), &mut job);
-    timing(check, &at, map, &mut job);
     failure(check, &at, map, &mut job);
-    graph(check, &at, map, &mut job);
+    graph(check, &at, node, map, &mut job);
     policies(check, &at, map, workflow_rules, &mut job);
     others(check, &at, map, &mut job);
     if let Some(value) = given(map, "parallel") {
@@ -213,41 +211,87 @@ pub fn read(
     Some(job)
 }
 
+/// Whether an entry at the root is a job.
+pub fn is_job(node: &Node) -> bool {
+    node.as_map().and_then(kind_of).is_some()
+}
+
+/// By its keys, whatever their values.
 fn kind_of(map: &Map) -> Option<JobKind> {
-    if given(map, "script").is_some() || given(map, "run").is_some() {
+    let has = |key: &str| map.get(key).is_some();
+    if has("script") || has("run") {
         return Some(JobKind::Build);
     }
-    let mirrors = || {
-        let needs = given(map, "needs")?;
-        let items = needs
-            .as_seq()
-            .unwrap_or_else(|| std::slice::from_ref(needs));
-        items
-            .iter()
+    let mirrors = |needs: &Node| {
+        flat(needs)
+            .into_iter()
             .filter_map(Node::as_map)
-            .find(|need| given(need, "pipeline").is_some() && given(need, "job").is_none())
+            .any(|need| need.get("pipeline").is_some() && need.get("job").is_none())
     };
-    (given(map, "trigger").is_some() || mirrors().is_some()).then_some(JobKind::Bridge)
+    (has("trigger") || map.get("needs").is_some_and(mirrors)).then_some(JobKind::Bridge)
+}
+
+/// What is checked of the job itself, before what it holds.
+fn own(check: &mut Check, at: &str, node: &Node, map: &Map, job: &mut Job) {
+    keys(check, at, node, map, job.kind);
+    timing(check, at, map, job);
+    if let Some(value) = given(map, "allow_failure") {
+        let text = match (job.kind, &value.value) {
+            (_, Value::Bool(_)) | (JobKind::Build, Value::Map(_)) => None,
+            (JobKind::Build, _) => Some("should be a hash or a boolean value"),
+            _ => Some("should be a boolean value"),
+        };
+        if let Some(text) = text {
+            check.error(value.span, format!("{at} allow failure {text}"));
+        }
+    }
+    if let Some(value) = given(map, "rules") {
+        rules::are_rules(check, at, value);
+    }
+    if job.kind == JobKind::Build {
+        own_of_build(check, at, map, job);
+    }
+    if let Some(value) = given(map, "resource_group") {
+        let group = check.string(at, "resource group", value);
+        job.keywords
+            .extend(group.map(|group| ("resource_group".to_owned(), group.into())));
+    }
+    if let Some(value) = given(map, "manual_confirmation") {
+        let confirmation = check.string(at, "manual confirmation", value);
+        job.keywords
+            .extend(confirmation.map(|text| ("manual_confirmation".to_owned(), text.into())));
+    }
+}
+
+fn own_of_build(check: &mut Check, at: &str, map: &Map, job: &mut Job) {
+    if let Some(value) = given(map, "dependencies") {
+        job.dependencies = check.strings(at, "dependencies", value);
+    }
+    if let Some(value) = given(map, "run") {
+        let steps = keywords::steps::run(check, &format!("{at}:run"), value);
+        job.keywords
+            .extend(steps.map(|steps| ("run".to_owned(), steps)));
+    }
+    let is_pages = match given(map, "pages").map(|pages| &pages.value) {
+        None => job.name == "pages",
+        Some(Value::Bool(flag)) => *flag,
+        Some(Value::Map(pages)) => !pages.is_empty() || job.name == "pages",
+        Some(_) => true,
+    };
+    if let Some(value) = given(map, "publish").filter(|_| !is_pages) {
+        check.error(
+            value.span,
+            format!("{at} publish can only be used within a `pages` job"),
+        );
+    }
 }
 
 fn keys(check: &mut Check, at: &str, node: &Node, map: &Map, kind: JobKind) {
-    if let Some(script) = given(map, "script")
-        && script.as_seq().is_some_and(<[Node]>::is_empty)
-    {
-        check.error(script.span, format!("{at} script can't be blank"));
+    if kind == JobKind::Build && map.get("run").is_none() {
+        check.present(at, "script", node.span, map.get("script"));
     }
-    let together: Vec<&str> = ["script", "run", "trigger"]
-        .into_iter()
-        .filter(|key| given(map, key).is_some())
-        .collect();
-    if together.len() > 1 {
-        check.error(
-            node.span,
-            format!(
-                "{at} config these keys cannot be used together: {}",
-                together.join(", ")
-            ),
-        );
+    for pair in [["script", "trigger"], ["run", "trigger"], ["script", "run"]] {
+        check.exclusive_keys(at, node, map, &pair);
     }
     let mut allowed = COMMON.to_vec();
     allowed.extend(if kind == JobKind::Bridge {
@@ -255,12 +299,13 @@ fn keys(check: &mut Check, at: &str, node: &Node, map: &Map, kind: JobKind) {
     } else {
         &BUILD[..]
     });
-    allowed.extend(&together);
     check.unknown_keys(at, map, &allowed);
     if given(map, "rules").is_some() {
-        let refused: Vec<&str> = ["only", "except", "start_in"]
-            .into_iter()
-            .filter(|key| given(map, key).is_some())
+        let refused: Vec<&str> = map
+            .iter()
+            .filter(|entry| !entry.value.is_null())
+            .filter_map(|entry| entry.key.as_str())
+            .filter(|key| ["only", "except", "start_in"].contains(key))
             .collect();
         if !refused.is_empty() {
             check.error(
@@ -325,34 +370,19 @@ fn timing(check: &mut Check, at: &str, map: &Map, job: &mut Job) {
         &["on_success", "on_failure", "always", "manual", "delayed"]
     };
     if let Some(when) = given(map, "when") {
-        match when.as_str() {
-            None => check.error(when.span, format!("{at} when should be a string")),
-            Some(_) => {
-                job.when = check
-                    .one_of(at, "when", when, words)
-                    .unwrap_or_else(|| job.when.clone());
-            }
-        }
+        job.when = check
+            .one_of(at, "when", when, words)
+            .unwrap_or_else(|| job.when.clone());
     }
     if given(map, "rules").is_some() {
         return;
     }
     match (job.when.as_str(), given(map, "start_in")) {
         ("delayed", start) => {
-            let limit = start
-                .and_then(Node::as_str)
-                .and_then(|text| durations::parse(text).ok().flatten());
-            match limit {
-                None => check.error(
-                    start.map_or(job.span, |node| node.span),
-                    format!("{at} start in should be a duration"),
-                ),
-                Some(seconds) if seconds > WEEK => check.error(
-                    job.span,
-                    format!("{at} start in should not exceed the limit"),
-                ),
-                Some(_) => job.start_in = start.and_then(Node::as_str).map(str::to_owned),
-            }
+            let nothing = Node::new(Value::Null, job.span);
+            let start = start.unwrap_or(&nothing);
+            check.duration(at, "start in", start, Some(WEEK));
+            job.start_in = start.as_str().map(str::to_owned);
         }
         (_, Some(start)) => check.error(start.span, format!("{at} start in must be blank")),
         (_, None) => {}
@@ -366,36 +396,40 @@ fn failure(check: &mut Check, at: &str, map: &Map, job: &mut Job) {
     };
     match &node.value {
         Value::Bool(flag) => job.allow_failure = *flag,
-        Value::Map(inner) if job.kind == JobKind::Build => {
+        Value::Map(inner) => {
             let at = format!("{at}:allow_failure");
             check.unknown_keys(&at, inner, &["exit_codes"]);
-            match given(inner, "exit_codes") {
-                None => check.error(
-                    node.span,
-                    format!("{at} config missing required keys: exit_codes"),
-                ),
-                Some(codes) => job.exit_codes = check.integers(&at, "exit codes", codes),
-            }
+            job.exit_codes = given(inner, "exit_codes")
+                .and_then(|codes| check.integers(&at, "exit codes", codes));
         }
-        _ if job.kind == JobKind::Bridge => check.error(
-            node.span,
-            format!("{at} allow failure should be a boolean value"),
-        ),
-        _ => check.error(
-            node.span,
-            format!("{at} allow failure should be a hash or a boolean value"),
-        ),
+        _ => {}
     }
 }
 
-fn graph(check: &mut Check, at: &str, map: &Map, job: &mut Job) {
+fn graph(check: &mut Check, at: &str, node: &Node, map: &Map, job: &mut Job) {
     if let Some(value) = given(map, "needs") {
-        job.needs = needs(check, &format!("{at}:needs"), value);
+        let allowed = if job.kind == JobKind::Bridge {
+            [NeedKind::Job, NeedKind::Bridge]
+        } else {
+            [NeedKind::Job, NeedKind::CrossDependency]
+        };
+        job.needs = needs(check, &format!("{at}:needs"), value, &allowed);
+    }
+    let mirrors = job
+        .needs
+        .as_ref()
+        .is_some_and(|needs| needs.bridge.is_some());
+    if job.kind == JobKind::Bridge && given(map, "trigger").is_none() && !mirrors {
+        check.error(
+            node.span,
+            format!(
+                "{at} config should contain one of the keywords; trigger, status or needs:pipeline"
+            ),
+        );
     }
     let Some(value) = given(map, "dependencies") else {
         return;
     };
-    job.dependencies = check.strings(at, "dependencies", value);
     let (Some(dependencies), Some(needs)) = (&job.dependencies, &job.needs) else {
         return;
     };
@@ -425,7 +459,8 @@ fn graph(check: &mut Check, at: &str, map: &Map, job: &mut Job) {
 
 fn policies(check: &mut Check, at: &str, map: &Map, workflow_rules: bool, job: &mut Job) {
     if let Some(node) = given(map, "rules") {
-        job.rules = Some(rules(check, &format!("{at}:rules"), node, Kind::Job).unwrap_or_default());
+        job.rules =
+            Some(rules::rules(check, &format!("{at}:rules"), node, Kind::Job).unwrap_or_default());
         if !workflow_rules {
             warn_of_duplicates(check, at, node, job);
         }
@@ -476,11 +511,6 @@ fn others(check: &mut Check, at: &str, map: &Map, job: &mut Job) {
             );
         }
     }
-    if let Some(value) = given(map, "resource_group") {
-        let group = check.string(at, "resource group", value);
-        job.keywords
-            .extend(group.map(|group| ("resource_group".to_owned(), group.into())));
-    }
     if let Some(value) = given(map, "coverage") {
         match value.as_str().map(patterns::parse) {
             Some(Ok(_)) => {
@@ -494,22 +524,6 @@ fn others(check: &mut Check, at: &str, map: &Map, job: &mut Job) {
                 format!("{at} coverage must be a regular expression with re2 syntax"),
             ),
         }
-    }
-    if let Some(value) = given(map, "manual_confirmation") {
-        let confirmation = check.string(at, "manual confirmation", value);
-        job.keywords
-            .extend(confirmation.map(|text| ("manual_confirmation".to_owned(), text.into())));
-    }
-    if let Some(value) = given(map, "publish") {
-        if job.name != "pages" && given(map, "pages").is_none() {
-            check.error(
-                value.span,
-                format!("{at} publish can only be used within a `pages` job"),
-            );
-        }
-        let publish = check.string(at, "publish", value);
-        job.keywords
-            .extend(publish.map(|text| ("publish".to_owned(), text.into())));
     }
 }
 
