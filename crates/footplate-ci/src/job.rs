@@ -374,18 +374,14 @@ fn timing(check: &mut Check, at: &str, map: &Map, job: &mut Job) {
             .one_of(at, "when", when, words)
             .unwrap_or_else(|| job.when.clone());
     }
-    if given(map, "rules").is_some() {
-        return;
+    let (start, delayed) = (given(map, "start_in"), job.when == "delayed");
+    if delayed {
+        let nothing = Node::new(Value::Null, job.span);
+        check.duration(at, "start in", start.unwrap_or(&nothing), Some(WEEK));
+        job.start_in = start.and_then(Node::as_str).map(str::to_owned);
     }
-    match (job.when.as_str(), given(map, "start_in")) {
-        ("delayed", start) => {
-            let nothing = Node::new(Value::Null, job.span);
-            let start = start.unwrap_or(&nothing);
-            check.duration(at, "start in", start, Some(WEEK));
-            job.start_in = start.as_str().map(str::to_owned);
-        }
-        (_, Some(start)) => check.error(start.span, format!("{at} start in must be blank")),
-        (_, None) => {}
+    if let Some(start) = start.filter(|_| !delayed || given(map, "rules").is_some()) {
+        check.error(start.span, format!("{at} start in must be blank"));
     }
 }
 

@@ -73,7 +73,7 @@ fn number(check: &mut Check, at: &str, node: &Node, bridge: bool) -> Option<Para
             format!("{at} config must be greater than or equal to 1"),
         );
     }
-    let count = usize::try_from(count).unwrap_or(0);
+    let count = usize::try_from(count.max(0)).unwrap_or(usize::MAX);
     if count > MAX_JOBS {
         check.error(
             node.span,

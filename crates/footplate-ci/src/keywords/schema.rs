@@ -186,10 +186,10 @@ fn mapping(found: &mut Found, pointer: &str, node: &Node, map: &Map, schema: &Sc
     if !absent.is_empty() {
         missing(&absent);
     }
-    if choice.iter().filter(|name| map.get(name).is_some()).count() == 0 {
-        for name in choice {
-            missing(&[name]);
-        }
+    match choice.iter().filter(|name| map.get(name).is_some()).count() {
+        0 => choice.iter().for_each(|name| missing(&[name])),
+        1 => {}
+        _ => found.push((node.span, format!("value at {at} matches `not` schema"))),
     }
     for entry in map.iter() {
         let key = text(&entry.key);

@@ -2,6 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
+use super::validate::is_blank;
 use crate::{
     check::{Check, flat, given, json as to_json},
     yaml::{Map, Node, Value},
@@ -108,10 +109,11 @@ fn include(check: &mut Check, at: &str, node: &Node) {
         );
         return;
     }
+    let at = format!("{at}:include");
     for item in flat(node) {
         match &item.value {
             Value::Str(_) | Value::Symbol(_) => {}
-            Value::Map(map) => include_item(check, at, item, map),
+            Value::Map(map) => include_item(check, &at, item, map),
             _ => check.error(
                 item.span,
                 format!("{at} config should be a hash or a string"),
@@ -120,50 +122,61 @@ fn include(check: &mut Check, at: &str, node: &Node) {
     }
 }
 
+const INCLUDE_KEYS: [&str; 12] = [
+    "local",
+    "file",
+    "remote",
+    "project",
+    "ref",
+    "integrity",
+    "template",
+    "component",
+    "artifact",
+    "inputs",
+    "job",
+    "rules",
+];
+
 fn include_item(check: &mut Check, at: &str, node: &Node, map: &Map) {
-    check.unknown_keys(
-        at,
-        map,
-        &[
-            "local",
-            "remote",
-            "template",
-            "component",
-            "artifact",
-            "job",
-            "project",
-            "file",
-            "ref",
-            "inputs",
-            "integrity",
-        ],
-    );
-    if given(map, "project").is_some() && given(map, "file").is_none() {
-        check.error(
-            node.span,
-            format!("{at} config must specify the file where to fetch the config from"),
-        );
+    check.unknown_keys(at, map, &INCLUDE_KEYS);
+    let filled = |key: &str| given(map, key).is_some_and(|value| !is_blank(value));
+    let mut fail = |message: &str| check.error(node.span, format!("{at} config {message}"));
+    if given(map, "artifact").is_some() && !filled("job") {
+        fail("must specify the job where to fetch the artifact from");
     }
-    if given(map, "artifact").is_some() && given(map, "job").is_none() {
-        check.error(
-            node.span,
-            format!("{at} config must specify the job where to fetch the artifact from"),
-        );
+    if given(map, "project").is_some() && !filled("file") {
+        fail("must specify the file where to fetch the config from");
     }
-    if [
-        "local",
-        "remote",
-        "template",
-        "component",
-        "artifact",
-        "project",
-    ]
-    .iter()
-    .all(|key| given(map, key).is_none())
-    {
-        check.error(
-            node.span,
-            format!("{at} config must specify the file where to fetch the config from"),
-        );
+    if let Some(integrity) = given(map, "integrity") {
+        if !filled("remote") {
+            fail("integrity can only be specified for remote includes");
+        }
+        match integrity
+            .as_str()
+            .and_then(|text| text.strip_prefix("sha256-"))
+        {
+            None => fail("integrity hash must start with 'sha256-'"),
+            Some(hash) if !is_base64(hash) => fail("integrity hash must be base64 encoded"),
+            Some(_) => {}
+        }
     }
+    if let Some(rules) = given(map, "rules") {
+        let hashes = |items: &[Node]| items.iter().all(|item| item.as_map().is_some());
+        if !rules.as_seq().is_some_and(hashes) {
+            check.error(
+                rules.span,
+                format!("{at} rules should be an array of hashes"),
+            );
+        }
+    }
+}
+
+/// Base64 in its strict form: whole groups of four, padding only at the end.
+fn is_base64(text: &str) -> bool {
+    let digits = text.trim_end_matches('=');
+    text.len() % 4 == 0
+        && text.len() - digits.len() <= 2
+        && digits
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
 }

@@ -3,6 +3,11 @@
 mod includes;
 mod jobs;
 mod keywords;
+mod keywords_files;
+mod keywords_flow;
+mod keywords_rest;
+mod keywords_run;
+mod messages;
 mod properties;
 mod why;
 
