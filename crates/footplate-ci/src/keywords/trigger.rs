@@ -174,7 +174,7 @@ fn include_item(check: &mut Check, at: &str, node: &Node, map: &Map) {
 /// Base64 in its strict form: whole groups of four, padding only at the end.
 fn is_base64(text: &str) -> bool {
     let digits = text.trim_end_matches('=');
-    text.len() % 4 == 0
+    text.len().is_multiple_of(4)
         && text.len() - digits.len() <= 2
         && digits
             .bytes()
