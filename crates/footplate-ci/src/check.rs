@@ -16,12 +16,59 @@ pub struct Check {
     pub errors: Vec<Diagnostic>,
     /// Warnings.
     pub warnings: Vec<Diagnostic>,
+    /// The tree of keywords is being read.
+    keywords: bool,
 }
 
 impl Check {
-    /// Reports a fault.
+    /// From here on faults are those of keywords.
+    pub fn begin_keywords(&mut self) {
+        self.keywords = true;
+    }
+
+    /// Reports a fault. GitLab's validator writes those of keywords in lower case, names and values of the user included.
     pub fn error(&mut self, span: Span, message: impl Into<String>) {
+        self.error_with_help(span, message, None);
+    }
+
+    /// Reports a fault, with what was probably meant where that is known.
+    pub fn error_with_help(
+        &mut self,
+        span: Span,
+        message: impl Into<String>,
+        help: Option<String>,
+    ) {
+        let message = message.into();
+        let message = if self.keywords {
+            message.to_lowercase()
+        } else {
+            message
+        };
+        self.errors
+            .push(Diagnostic::new(message, span).with_help(help));
+    }
+
+    /// An empty one that words its faults in the same way.
+    pub fn fresh(&self) -> Self {
+        Self {
+            keywords: self.keywords,
+            ..Self::default()
+        }
+    }
+
+    /// Reports a fault whose words do not come from the validator: they keep their case.
+    pub fn verbatim(&mut self, span: Span, message: impl Into<String>) {
         self.errors.push(Diagnostic::new(message, span));
+    }
+
+    /// How many faults there are. A keyword with faults of its own is not looked into: see [`Self::sound_since`].
+    pub fn faults(&self) -> usize {
+        self.errors.len()
+    }
+
+    /// Whether nothing was reported since there were so many faults.
+    pub fn sound_since(&self, faults: usize) -> bool {
+        self.errors.len() == faults
     }
 
     /// Reports keys outside the allowed ones.
@@ -36,8 +83,7 @@ impl Check {
             let help = names
                 .iter()
                 .find_map(|name| did_you_mean(name, allowed.iter().copied()));
-            self.errors
-                .push(Diagnostic::new(message, first.key.span).with_help(help));
+            self.error_with_help(first.key.span, message, help);
         }
     }
 
@@ -131,17 +177,8 @@ impl Check {
         node: &Node,
         words: &[&str],
     ) -> Option<String> {
-        let found = node
-            .as_str()
-            .filter(|word| words.contains(word))
-            .map(str::to_owned);
-        if found.is_none() {
-            self.error(
-                node.span,
-                format!("{at} {attribute} should be one of: {}", words.join(", ")),
-            );
-        }
-        found
+        let message = format!("should be one of: {}", words.join(", "));
+        self.word(at, attribute, node, words, &message)
     }
 
     /// Texts in lists within lists, flattened (`ci-yaml.md §8.1`).
@@ -170,18 +207,21 @@ impl Check {
         node: &Node,
         limit: Option<f64>,
     ) -> Option<f64> {
-        match node
+        let seconds = node
             .as_str()
-            .and_then(|text| durations::parse(text).ok().flatten())
-        {
-            None => self.error(node.span, format!("{at} {attribute} should be a duration")),
-            Some(seconds) if limit.is_some_and(|limit| seconds > limit) => self.error(
+            .and_then(|text| durations::parse(text).ok().flatten());
+        if seconds.is_none() {
+            self.error(node.span, format!("{at} {attribute} should be a duration"));
+        }
+        // What is no duration is not within the limit either, and both are said.
+        if limit.is_some_and(|limit| seconds.is_none_or(|seconds| seconds > limit)) {
+            self.error(
                 node.span,
                 format!("{at} {attribute} should not exceed the limit"),
-            ),
-            Some(seconds) => return Some(seconds),
+            );
+            return None;
         }
-        None
+        seconds
     }
 }
 
@@ -237,6 +277,14 @@ pub fn json(node: &Node) -> Json {
                 .collect(),
         ),
         Value::Reference(argument) => json(argument),
+    }
+}
+
+/// Every item of lists within lists, as Ruby's `flatten` gives them; anything else is a list of itself.
+pub fn flat(node: &Node) -> Vec<&Node> {
+    match node.as_seq() {
+        Some(items) => items.iter().flat_map(flat).collect(),
+        None => vec![node],
     }
 }
 

@@ -71,6 +71,7 @@ pub type Defaults = serde_json::Map<String, Json>;
 
 /// Reads the merged tree.
 pub fn read(check: &mut Check, root: &Map, span: Span) -> Config {
+    check.begin_keywords();
     let workflow = given(root, "workflow")
         .map(|node| workflow(check, node))
         .unwrap_or_default();
@@ -105,10 +106,7 @@ fn jobs(
         .partition(|entry| job::kind_of(&entry.value).is_some());
     for entry in &unknown {
         let name = text(&entry.key);
-        check.error(
-            entry.key.span,
-            format!("jobs {name} config should implement the script:, run:, or trigger: keyword"),
-        );
+        check.error(entry.key.span, crate::keywords::unmatched(&name));
     }
     if known.is_empty() {
         check.error(span, "jobs config should contain at least one visible job");

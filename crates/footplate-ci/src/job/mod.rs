@@ -140,7 +140,7 @@ pub fn read(
     };
     let before = check.errors.len();
     // Rules are read once; what is wrong inside them belongs to the second step.
-    let mut inner = Check::default();
+    let mut inner = check.fresh();
     reader.own(check, &mut inner);
     if check.errors.len() > before {
         return None;

@@ -5,10 +5,9 @@ use footplate_model::JobKind;
 use super::Reader;
 use crate::{
     check::{Check, given},
-    durations,
     keywords::{
-        execution,
         rules::{Kind, rules},
+        steps,
     },
     yaml::{Node, Value},
 };
@@ -87,7 +86,7 @@ impl Reader<'_> {
         self.text(check, "manual_confirmation", "manual confirmation");
         if build {
             if let Some(value) = given(self.map, "run") {
-                let steps = execution::run(check, &format!("{}:run", self.at), value);
+                let steps = steps::run(check, &format!("{}:run", self.at), value);
                 self.job
                     .keywords
                     .extend(steps.map(|steps| ("run".to_owned(), steps)));
@@ -182,9 +181,6 @@ impl Reader<'_> {
         } else {
             5
         }];
-        if when.as_str().is_none() {
-            check.error(when.span, format!("{} when should be a string", self.at));
-        }
         if let Some(word) = check.one_of(&self.at, "when", when, words) {
             self.job.when = word;
         }
@@ -219,16 +215,10 @@ impl Reader<'_> {
         let delayed = self.job.when == "delayed";
         let at = &self.at;
         if delayed {
-            let seconds = start
-                .and_then(Node::as_str)
-                .and_then(|text| durations::parse(text).ok().flatten());
-            let span = start.map_or(self.span, |node| node.span);
-            match seconds {
-                None => check.error(span, format!("{at} start in should be a duration")),
-                Some(seconds) if seconds > WEEK => {
-                    check.error(span, format!("{at} start in should not exceed the limit"));
-                }
-                Some(_) => self.job.start_in = start.and_then(Node::as_str).map(str::to_owned),
+            let nothing = Node::new(Value::Null, self.span);
+            let seconds = check.duration(at, "start in", start.unwrap_or(&nothing), Some(WEEK));
+            if seconds.is_some() {
+                self.job.start_in = start.and_then(Node::as_str).map(str::to_owned);
             }
         }
         if let Some(start) = start

@@ -8,7 +8,14 @@ use crate::{
     check::{Check, given, string_list, text},
     config::DEFAULTS,
     diagnostic::Diagnostic,
-    keywords::{needs::needs, only, parallel::parallel, plain, rules::Rule, variables},
+    keywords::{
+        needs::{NeedKind, needs},
+        only,
+        parallel::parallel,
+        plain,
+        rules::Rule,
+        variables,
+    },
     patterns,
     yaml::{Node, Value},
 };
@@ -78,12 +85,6 @@ impl Reader<'_> {
                         parallel(check, &format!("{}:parallel", self.at), node, bridge);
                 }
                 "allow_failure" => self.exit_codes(check, node),
-                "publish" => {
-                    let publish = check.string(&format!("{}:publish", self.at), "config", node);
-                    self.job
-                        .keywords
-                        .extend(publish.map(|text| ("publish".to_owned(), text.into())));
-                }
                 plain_one => {
                     let read = plain(plain_one)
                         .and_then(|keyword| keyword(check, &format!("{}:{name}", self.at), node));
@@ -160,18 +161,11 @@ impl Reader<'_> {
 
     fn needs(&mut self, check: &mut Check, node: &Node) {
         let at = format!("{}:needs", self.at);
-        let found = needs(check, &at, node);
-        let invalid = found.as_ref().and_then(|needs| match self.job.kind {
-            JobKind::Build => needs.bridge.is_some().then_some("bridge"),
-            _ => (!needs.cross.is_empty()).then_some("cross_dependency"),
-        });
-        if let Some(invalid) = invalid {
-            check.error(
-                node.span,
-                format!("{at} config uses invalid types: {invalid}"),
-            );
-        }
-        self.job.needs = found;
+        let other = match self.job.kind {
+            JobKind::Bridge => NeedKind::Bridge,
+            _ => NeedKind::CrossDependency,
+        };
+        self.job.needs = needs(check, &at, node, &[NeedKind::Job, other]);
     }
 
     fn coverage(&mut self, check: &mut Check, node: &Node) {

@@ -1,13 +1,13 @@
 //! `artifacts` (`ci-yaml.md §15`).
 
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
 use crate::{
     check::{Check, given, json as to_json, text},
-    yaml::{Map, Node, Value},
+    yaml::{Map, Node},
 };
 
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 10] = [
     "name",
     "untracked",
     "paths",
@@ -18,9 +18,8 @@ const KEYS: [&str; 11] = [
     "exclude",
     "public",
     "access",
-    "reports_access",
 ];
-const REPORTS: [&str; 31] = [
+const REPORTS: [&str; 27] = [
     "accessibility",
     "annotations",
     "api_fuzzing",
@@ -48,76 +47,71 @@ const REPORTS: [&str; 31] = [
     "sast",
     "secret_detection",
     "terraform",
-    "jacoco",
-    "network_referee",
-    "metrics_referee",
-    "license_management",
 ];
+const COVERAGE_FORMATS: [&str; 2] = ["cobertura", "jacoco"];
 
 pub fn artifacts(check: &mut Check, at: &str, node: &Node) -> Option<Json> {
     let map = check.map(at, node)?;
-    check.unknown_keys(at, map, &KEYS[..10]);
-    let paths = given(map, "paths").and_then(|paths| check.strings(at, "paths", paths));
-    if let Some(exclude) = given(map, "exclude") {
-        check.strings(at, "exclude", exclude);
+    let faults = check.faults();
+    check.unknown_keys(at, map, &KEYS);
+    check.exclusive_keys(at, node, map, &["access", "public"]);
+    collected(check, at, map);
+    if let Some(expose) = given(map, "expose_as") {
+        expose_as(check, at, expose, given(map, "paths"));
+    }
+    let reports_map =
+        given(map, "reports").and_then(|reports| check.map_field(at, "reports", reports));
+    if let Some(when) = given(map, "when") {
+        check.one_of(at, "when", when, &["on_success", "on_failure", "always"]);
+    }
+    if let Some(expire) = given(map, "expire_in") {
+        lasting(check, at, expire);
+    }
+    if let Some(access) = given(map, "access") {
+        let words = ["none", "developer", "all", "maintainer"];
+        check.one_of(at, "access", access, &words);
+    }
+    if !check.sound_since(faults) {
+        return None;
+    }
+    let mut out = to_json(node);
+    if let Some(reports_map) = reports_map {
+        out["reports"] = reports(check, &format!("{at}:reports"), reports_map);
+    }
+    Some(out)
+}
+
+/// What goes into the archive, and who may see it.
+fn collected(check: &mut Check, at: &str, map: &Map) {
+    if let Some(name) = given(map, "name") {
+        check.string(at, "name", name);
     }
     for key in ["untracked", "public"] {
         if let Some(value) = given(map, key) {
             check.boolean(at, key, value);
         }
     }
-    if let Some(name) = given(map, "name") {
-        check.string(at, "name", name);
-    }
-    if let Some(when) = given(map, "when") {
-        check.one_of(at, "when", when, &["on_success", "on_failure", "always"]);
-    }
-    if let Some(access) = given(map, "access") {
-        check.one_of(
-            at,
-            "access",
-            access,
-            &["none", "developer", "all", "maintainer"],
-        );
-        if given(map, "public").is_some() {
-            check.error(
-                access.span,
-                format!("{at} config these keys cannot be used together: public, access"),
-            );
+    for key in ["paths", "exclude"] {
+        if let Some(value) = given(map, key) {
+            check.strings(at, key, value);
         }
     }
-    if let Some(expire) = given(map, "expire_in").filter(|expire| {
-        expire
-            .as_str()
-            .is_none_or(|text| !text.eq_ignore_ascii_case("never"))
-    }) {
-        check.duration(at, "expire in", expire, None);
-    }
-    if let Some(expose) = given(map, "expose_as") {
-        expose_as(check, at, expose, paths.as_deref());
-    }
-    let mut out = to_json(node);
-    if let Some(reports_node) = given(map, "reports") {
-        match reports_node.as_map() {
-            Some(reports_map) => {
-                out["reports"] = reports(check, &format!("{at}:reports"), reports_map);
-            }
-            None => check.error(reports_node.span, format!("{at} reports should be a hash")),
-        }
-    }
-    Some(out)
 }
 
-fn expose_as(check: &mut Check, at: &str, node: &Node, paths: Option<&[String]>) {
-    let Some(name) = check.string(at, "expose as", node) else {
-        return;
-    };
-    if name.chars().count() > 100 {
-        check.error(
-            node.span,
-            format!("{at} expose as is too long (maximum is 100 characters)"),
-        );
+/// A duration, or `never`.
+pub(super) fn lasting(check: &mut Check, at: &str, node: &Node) {
+    let never = node
+        .as_str()
+        .is_some_and(|text| text.eq_ignore_ascii_case("never"));
+    if !never {
+        check.duration(at, "expire in", node, None);
     }
+}
+
+fn expose_as(check: &mut Check, at: &str, node: &Node, paths: Option<&Node>) {
+    let name = text(node);
+    check.string(at, "expose as", node);
+    check.at_most(at, "expose as", node, 100);
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if !name.starts_with(word) || !name.chars().all(|c| word(c) || c == '-' || c == ' ') {
         check.error(
@@ -125,53 +119,57 @@ fn expose_as(check: &mut Check, at: &str, node: &Node, paths: Option<&[String]>)
             format!("{at} expose as can contain only letters, digits, '-', '_' and spaces"),
         );
     }
-    match paths {
-        None | Some([]) => check.error(node.span, format!("{at} paths can't be blank")),
-        Some(paths) if paths.iter().any(|path| path.contains('*')) => {
-            check.error(
-                node.span,
-                format!("{at} paths can't contain '*' when used with 'expose_as'"),
-            );
-        }
-        Some(_) => {}
+    check.present(at, "paths", node.span, paths);
+    let starred = |path: &Node| path.as_str().is_some_and(|path| path.contains('*'));
+    if let Some(paths) = paths
+        && paths.as_seq().is_some_and(|list| list.iter().any(starred))
+    {
+        check.error(
+            paths.span,
+            format!("{at} paths can't contain '*' when used with 'expose_as'"),
+        );
     }
 }
 
 fn reports(check: &mut Check, at: &str, map: &Map) -> Json {
-    check.unknown_keys(at, map, &REPORTS[..27]);
+    let faults = check.faults();
+    check.unknown_keys(at, map, &REPORTS);
     let mut out = serde_json::Map::new();
-    for entry in map.iter().filter(|entry| !entry.value.is_null()) {
-        let key = text(&entry.key);
-        if key == "coverage_report" {
-            out.extend(
-                coverage_report(check, &format!("{at}:coverage_report"), &entry.value)
-                    .map(|value| (key, value)),
-            );
-        } else {
-            let attribute = key.replace('_', " ");
+    for name in REPORTS.iter().filter(|name| **name != "coverage_report") {
+        if let Some(value) = given(map, name) {
+            let attribute = name.replace('_', " ");
             out.extend(
                 check
-                    .string_or_strings(at, &attribute, &entry.value)
-                    .map(|value| (key, value.into())),
+                    .string_or_strings(at, &attribute, value)
+                    .map(|value| ((*name).to_owned(), value.into())),
             );
         }
+    }
+    if let Some(value) = given(map, "coverage_report").filter(|_| check.sound_since(faults)) {
+        coverage_report(check, &format!("{at}:coverage_report"), value);
+        out.insert("coverage_report".to_owned(), to_json(value));
     }
     Json::Object(out)
 }
 
-fn coverage_report(check: &mut Check, at: &str, node: &Node) -> Option<Json> {
-    let map = check.map(at, node)?;
+fn coverage_report(check: &mut Check, at: &str, node: &Node) {
+    let Some(map) = check.map(at, node) else {
+        return;
+    };
     check.unknown_keys(at, map, &["coverage_format", "path"]);
-    match given(map, "coverage_format") {
-        None => check.error(node.span, format!("{at} coverage format can't be blank")),
-        Some(format) => {
-            check.one_of(at, "coverage format", format, &["cobertura", "jacoco"]);
-        }
+    let format = given(map, "coverage_format");
+    check.present(at, "coverage format", node.span, format);
+    if !format
+        .and_then(Node::as_str)
+        .is_some_and(|word| COVERAGE_FORMATS.contains(&word))
+    {
+        check.error(
+            format.map_or(node.span, |format| format.span),
+            format!(
+                "{at} coverage format must be one of supported formats: {}.",
+                COVERAGE_FORMATS.join(", ")
+            ),
+        );
     }
-    match given(map, "path").map(|path| &path.value) {
-        Some(Value::Str(path)) if !path.is_empty() => {}
-        Some(Value::Str(_)) | None => check.error(node.span, format!("{at} path can't be blank")),
-        Some(_) => check.error(node.span, format!("{at} path should be a string")),
-    }
-    Some(json!(to_json(node)))
+    check.needed_string(at, "path", node.span, given(map, "path"));
 }

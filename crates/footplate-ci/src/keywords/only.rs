@@ -30,7 +30,7 @@ pub fn policy(check: &mut Check, at: &str, node: &Node) -> Option<Json> {
             ))
         }
         _ => {
-            check.error(
+            check.verbatim(
                 node.span,
                 format!("{at} has to be either an array of conditions or a hash"),
             );

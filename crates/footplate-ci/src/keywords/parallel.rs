@@ -1,8 +1,9 @@
 //! `parallel`: numbers and matrices (`ci-yaml.md §14`).
 
+use super::validate::is_blank;
 use crate::{
-    check::{Check, text},
-    yaml::{Map, Node, Value},
+    check::{Check, given, text},
+    yaml::{Map, Node, Span, Value},
 };
 
 const MAX_JOBS: usize = 200;
@@ -49,34 +50,43 @@ impl Parallel {
 /// `parallel` of a job; `bridge` = matrices only.
 pub fn parallel(check: &mut Check, at: &str, node: &Node, bridge: bool) -> Option<Parallel> {
     match &node.value {
-        Value::Int(_) if bridge => {
-            check.error(
-                node.span,
-                format!("{at} config cannot use \"parallel: <number>\"."),
-            );
-            None
-        }
-        Value::Int(count) if *count < 1 => {
-            check.error(
-                node.span,
-                format!("{at} config must be greater than or equal to 1"),
-            );
-            None
-        }
-        Value::Int(count) if *count > 200 => {
-            check.error(
-                node.span,
-                format!("{at} config must be less than or equal to 200"),
-            );
-            None
-        }
-        Value::Int(count) => usize::try_from(*count).ok().map(Parallel::Number),
+        Value::Int(_) | Value::Float(_) => number(check, at, node, bridge),
         Value::Map(map) => matrix_of(check, at, node, map).map(Parallel::Matrix),
         _ => {
-            check.error(node.span, format!("{at} should be an integer or a hash"));
+            check.verbatim(node.span, format!("{at} should be an integer or a hash"));
             None
         }
     }
+}
+
+fn number(check: &mut Check, at: &str, node: &Node, bridge: bool) -> Option<Parallel> {
+    let faults = check.faults();
+    let count = if let Value::Int(count) = node.value {
+        count
+    } else {
+        check.error(node.span, format!("{at} config must be an integer"));
+        0
+    };
+    if check.sound_since(faults) && count < 1 {
+        check.error(
+            node.span,
+            format!("{at} config must be greater than or equal to 1"),
+        );
+    }
+    let count = usize::try_from(count.max(0)).unwrap_or(usize::MAX);
+    if count > MAX_JOBS {
+        check.error(
+            node.span,
+            format!("{at} config must be less than or equal to {MAX_JOBS}"),
+        );
+    }
+    if bridge {
+        check.error(
+            node.span,
+            format!("{at} config cannot use \"parallel: <number>\"."),
+        );
+    }
+    check.sound_since(faults).then_some(Parallel::Number(count))
 }
 
 /// `{matrix: […]}` as its rows, the first variable varying slowest.
@@ -86,80 +96,96 @@ pub fn matrix_of(
     node: &Node,
     map: &Map,
 ) -> Option<Vec<Vec<(String, String)>>> {
+    let faults = check.faults();
     check.unknown_keys(at, map, &["matrix"]);
-    let Some(matrix) = map.get("matrix") else {
-        check.error(
-            node.span,
-            format!("{at} config missing required keys: matrix"),
-        );
+    check.required_keys(at, node.span, Some(map), &["matrix"]);
+    if !check.sound_since(faults) {
         return None;
-    };
+    }
+    let matrix = given(map, "matrix")?;
     let at = format!("{at}:matrix");
-    let fail = |check: &mut Check| {
+    let items: Option<Vec<&Map>> = matrix
+        .as_seq()
+        .and_then(|items| items.iter().map(Node::as_map).collect());
+    let Some(items) = items else {
         check.error(
             matrix.span,
             format!("{at} config should be an array of hashes"),
         );
-        None
+        return None;
     };
-    let Some(items) = matrix.as_seq() else {
-        return fail(check);
-    };
-    let mut rows = Vec::new();
-    for item in items {
-        let Some(map) = item.as_map() else {
-            return fail(check);
-        };
-        match product(map) {
-            Some(product) => rows.extend(product),
-            None => {
-                check.error(item.span, format!("{at}:variables config should be a hash of key value pairs, value can be an array"));
-                return None;
-            }
-        }
-        if rows.len() > MAX_JOBS {
-            check.error(
-                matrix.span,
-                format!("{at} config generates too many jobs (maximum is {MAX_JOBS})"),
-            );
-            return None;
-        }
-    }
-    Some(rows)
-}
-
-fn product(map: &Map) -> Option<Vec<Vec<(String, String)>>> {
-    let mut rows = vec![Vec::new()];
-    if map.is_empty() {
+    let axes: Vec<Option<Axes>> = items
+        .iter()
+        .map(|item| axes(check, &format!("{at}:variables"), matrix.span, item))
+        .collect();
+    let axes: Vec<Axes> = axes.into_iter().collect::<Option<_>>()?;
+    // Counted before they are made: the product of a few long lists is more than memory holds.
+    let count = axes.iter().fold(0_usize, |sum, axes| {
+        let product = axes.iter().fold(1_usize, |product, (_, values)| {
+            product.saturating_mul(values.len())
+        });
+        sum.saturating_add(product)
+    });
+    if count > MAX_JOBS {
+        check.error(
+            matrix.span,
+            format!("{at} config generates too many jobs (maximum is {MAX_JOBS})"),
+        );
         return None;
     }
-    for entry in map.iter() {
-        let name = text(&entry.key);
-        let scalar = |node: &Node| {
-            matches!(
-                node.value,
-                Value::Str(_) | Value::Symbol(_) | Value::Int(_) | Value::Float(_) | Value::Bool(_)
-            )
-            .then(|| text(node))
-        };
-        let values: Vec<String> = match entry.value.as_seq() {
-            Some(items) => items.iter().map(scalar).collect::<Option<_>>()?,
-            None => vec![scalar(&entry.value)?],
-        };
-        if rows.len().saturating_mul(values.len()) > MAX_JOBS * 4 {
-            // Far beyond the limit; the caller reports it.
-            return Some(vec![Vec::new(); MAX_JOBS + 1]);
-        }
-        rows = rows
-            .iter()
-            .flat_map(|row: &Vec<(String, String)>| {
-                values.iter().map(|value| {
-                    let mut row = row.clone();
-                    row.push((name.clone(), value.clone()));
-                    row
-                })
-            })
-            .collect();
+    Some(axes.iter().flat_map(product).collect())
+}
+
+/// Each variable of a matrix entry with its values.
+type Axes = Vec<(String, Vec<String>)>;
+
+fn axes(check: &mut Check, at: &str, span: Span, map: &Map) -> Option<Axes> {
+    if map.is_empty() {
+        check.error(span, format!("{at} config requires at least 1 items"));
+        return None;
     }
-    Some(rows)
+    let axes = map
+        .iter()
+        .map(|entry| Some((value(&entry.key)?, values(&entry.value)?)))
+        .collect();
+    if Option::is_none(&axes) {
+        check.error(
+            span,
+            format!("{at} config should be a hash of key value pairs, value can be an array"),
+        );
+    }
+    axes
+}
+
+/// One value or a list of some; lists in the list do not count.
+fn values(node: &Node) -> Option<Vec<String>> {
+    if is_blank(node) {
+        return None;
+    }
+    match node.as_seq() {
+        Some(items) => items.iter().map(value).collect(),
+        None => Some(vec![value(node)?]),
+    }
+}
+
+/// A text or number; a boolean is none.
+fn value(node: &Node) -> Option<String> {
+    matches!(
+        node.value,
+        Value::Str(_) | Value::Symbol(_) | Value::Int(_) | Value::Float(_)
+    )
+    .then(|| text(node))
+}
+
+fn product(axes: &Axes) -> Vec<Vec<(String, String)>> {
+    axes.iter().fold(vec![Vec::new()], |rows, (name, values)| {
+        let longer = |row: &Vec<(String, String)>, value: &String| {
+            let mut row = row.clone();
+            row.push((name.clone(), value.clone()));
+            row
+        };
+        rows.iter()
+            .flat_map(|row| values.iter().map(move |value| longer(row, value)))
+            .collect()
+    })
 }

@@ -2,6 +2,7 @@
 
 use serde_json::Value as Json;
 
+use super::validate::is_blank;
 use crate::{
     check::{Check, given, json},
     yaml::{Map, Node},
@@ -20,84 +21,72 @@ const KEYS: [&str; 8] = [
 
 pub fn release(check: &mut Check, at: &str, node: &Node) -> Option<Json> {
     let map = check.map(at, node)?;
+    let faults = check.faults();
     check.unknown_keys(at, map, &KEYS);
-    for (key, attribute) in [("tag_name", "tag name"), ("description", "description")] {
-        if given(map, key).is_none_or(|value| value.as_str() == Some("")) {
-            check.error(node.span, format!("{at} {attribute} can't be blank"));
-        }
+    check.needed_string(at, "tag name", node.span, given(map, "tag_name"));
+    check.needed_string(at, "description", node.span, given(map, "description"));
+    let filled = |key: &str| given(map, key).filter(|value| !is_blank(value));
+    if let Some(value) = filled("tag_message") {
+        check.string(at, "tag message", value);
     }
-    for (key, attribute) in [
-        ("tag_name", "tag name"),
-        ("tag_message", "tag message"),
-        ("name", "name"),
-        ("description", "description"),
-    ] {
-        if let Some(value) = given(map, key) {
-            check.string(at, attribute, value);
-        }
-    }
-    if let Some(value) = given(map, "ref")
-        && !value.as_str().is_some_and(is_ref)
-    {
-        check.error(value.span, format!("{at} ref must be a valid ref"));
+    if let Some(value) = filled("milestones") {
+        check.string_or_strings(at, "milestones", value);
     }
     if let Some(value) = given(map, "released_at")
-        && !value.as_str().is_some_and(|text| {
-            text.contains('$') || footplate_model::Timestamp::parse(text).is_some()
-        })
+        && !value.as_str().is_some_and(is_datetime)
     {
         check.error(
             value.span,
             format!("{at} released at must be a valid datetime"),
         );
     }
-    if let Some(value) = given(map, "milestones") {
-        check.string_or_strings(at, "milestones", value);
+    if let Some(value) = given(map, "ref")
+        && !value.as_str().is_some_and(is_ref)
+    {
+        check.error(value.span, format!("{at} ref must be a valid ref"));
     }
-    if let Some(assets) = given(map, "assets") {
-        links(check, &format!("{at}:assets"), assets);
+    if let Some(value) = given(map, "assets").filter(|_| check.sound_since(faults)) {
+        assets(check, &format!("{at}:assets"), value);
     }
     Some(json(node))
 }
 
+/// ISO 8601; a variable is filled in by the runner.
+fn is_datetime(text: &str) -> bool {
+    text.contains('$') || footplate_model::Timestamp::parse(text).is_some()
+}
+
 /// What git lets be the name of a ref, variables included.
 fn is_ref(text: &str) -> bool {
-    !text.is_empty()
+    let fits = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock");
+    text != "HEAD"
+        && ["refs/heads/", "refs/remotes/", "-"]
+            .iter()
+            .all(|prefix| !text.starts_with(prefix))
+        && text.split('/').all(fits)
         && !text.contains("..")
-        && !text.ends_with(['.', '/'])
-        && !text.starts_with('-')
+        && !text.contains("@{")
+        && !text.ends_with('.')
         && !text
             .chars()
             .any(|c| c.is_control() || " ~^:?*[\\".contains(c))
 }
 
-fn links(check: &mut Check, at: &str, assets: &Node) {
-    let Some(map) = check.map(at, assets) else {
+fn assets(check: &mut Check, at: &str, node: &Node) {
+    let Some(map) = check.map(at, node) else {
         return;
     };
     check.unknown_keys(at, map, &["links"]);
-    let Some(list) = given(map, "links") else {
-        check.error(assets.span, format!("{at} links can't be blank"));
-        return;
-    };
-    let at = format!("{at}:links");
-    let Some(items) = list.as_seq() else {
-        check.error(
-            list.span,
-            format!("{at} config should be an array of hashes"),
-        );
-        return;
-    };
-    if items.is_empty() {
-        check.error(list.span, format!("{at} config can't be blank"));
+    let links = given(map, "links");
+    let items = links.and_then(Node::as_seq);
+    if !items.is_some_and(|items| items.iter().all(|item| item.as_map().is_some())) {
+        let span = links.map_or(node.span, |links| links.span);
+        check.error(span, format!("{at} links should be an array of hashes"));
     }
-    for item in items {
-        match item.as_map() {
-            Some(link_map) => link(check, &format!("{at}:link"), item, link_map),
-            None => check.error(
-                item.span,
-                format!("{at} config should be an array of hashes"),
-            ),
+    check.present(at, "links", node.span, links);
+    for item in items.into_iter().flatten() {
+        if let Some(map) = item.as_map() {
+            link(check, &format!("{at}:links:link"), item, map);
         }
     }
 }
@@ -105,12 +94,10 @@ fn links(check: &mut Check, at: &str, assets: &Node) {
 fn link(check: &mut Check, at: &str, node: &Node, map: &Map) {
     check.unknown_keys(at, map, &["name", "url", "filepath", "link_type"]);
     for key in ["name", "url"] {
-        match given(map, key) {
-            None => check.error(node.span, format!("{at} {key} can't be blank")),
-            Some(value) => {
-                check.string(at, key, value);
-            }
-        }
+        check.needed_string(at, key, node.span, given(map, key));
+    }
+    if let Some(value) = given(map, "filepath") {
+        check.string(at, "filepath", value);
     }
     if let Some(value) = given(map, "link_type") {
         check.one_of(

@@ -3,11 +3,12 @@
 use serde_json::{Map as JsonMap, Value as Json, json};
 
 use super::{
-    needs::{WrittenNeed, needs},
+    needs::{NeedKind, WrittenNeed, needs},
+    validate::length,
     variables::{self, YamlVariable},
 };
 use crate::{
-    check::{Check, given, json as to_json, string_list, text},
+    check::{Check, given, json as to_json, text},
     expr::Expr,
     yaml::{Map, Node, Span, Value},
 };
@@ -81,24 +82,29 @@ pub struct Rule {
     pub json: Json,
 }
 
-/// Reads a list of rules; nested lists are flattened.
-pub fn rules(check: &mut Check, at: &str, node: &Node, kind: Kind) -> Option<Vec<Rule>> {
-    let mut flat = Vec::new();
+/// Whether these are rules at all: mappings, in lists within lists. The location of this one fault is the owner's.
+pub fn are_rules(check: &mut Check, owner: &str, node: &Node) -> bool {
     let fits = node
         .as_seq()
-        .is_some_and(|items| flatten(items, 1, &mut flat));
+        .is_some_and(|items| flatten(items, 1, &mut Vec::new()));
     if !fits {
-        // The location of this one fault is the job's, its attribute `rules`.
-        let owner = at.strip_suffix(":rules").unwrap_or(at);
         check.error(
             node.span,
             format!("{owner} rules should be an array containing hashes and arrays of hashes"),
         );
+    }
+    fits
+}
+
+/// Reads a list of rules; nested lists are flattened.
+pub fn rules(check: &mut Check, at: &str, node: &Node, kind: Kind) -> Option<Vec<Rule>> {
+    if !are_rules(check, at.strip_suffix(":rules").unwrap_or(at), node) {
         return None;
     }
     let at = format!("{at}:rule");
+    let rules = crate::check::flat(node).into_iter();
     Some(
-        flat.into_iter()
+        rules
             .filter_map(|item| item.as_map().map(|map| rule(check, &at, item, map, kind)))
             .collect(),
     )
@@ -115,96 +121,100 @@ fn flatten<'n>(items: &'n [Node], depth: usize, flat: &mut Vec<&'n Node>) -> boo
     })
 }
 
+const OF_JOBS: [&str; 9] = [
+    "if",
+    "changes",
+    "exists",
+    "when",
+    "start_in",
+    "allow_failure",
+    "variables",
+    "needs",
+    "interruptible",
+];
+const OF_WORKFLOWS: [&str; 6] = [
+    "if",
+    "changes",
+    "exists",
+    "when",
+    "variables",
+    "auto_cancel",
+];
+const OF_INCLUDES: [&str; 4] = ["if", "changes", "exists", "when"];
+
 fn rule(check: &mut Check, at: &str, node: &Node, map: &Map, kind: Kind) -> Rule {
-    let allowed: &[&str] = match kind {
-        Kind::Job => &[
-            "if",
-            "changes",
-            "exists",
-            "when",
-            "start_in",
-            "allow_failure",
-            "variables",
-            "needs",
-            "interruptible",
-        ],
-        Kind::Workflow => &[
-            "if",
-            "changes",
-            "exists",
-            "when",
-            "variables",
-            "auto_cancel",
-        ],
-        Kind::Include => &["if", "changes", "exists", "when"],
-    };
-    check.unknown_keys(at, map, allowed);
-    if map.is_empty() {
-        check.error(node.span, format!("{at} config can't be blank"));
-    }
     let mut rule = Rule {
         span: node.span,
         ..Rule::default()
     };
+    let faults = check.faults();
+    check.unknown_keys(
+        at,
+        map,
+        match kind {
+            Kind::Job => &OF_JOBS,
+            Kind::Workflow => &OF_WORKFLOWS,
+            Kind::Include => &OF_INCLUDES,
+        },
+    );
+    if map.is_empty() {
+        check.error(node.span, format!("{at} config can't be blank"));
+    }
+    if let Some(value) = given(map, "if") {
+        rule.condition = condition(check, at, value);
+    }
+    outcome(check, at, node, map, kind, &mut rule);
     let mut long = JsonMap::new();
     for entry in map.iter().filter(|entry| !entry.value.is_null()) {
         long.insert(text(&entry.key), to_json(&entry.value));
     }
-    if let Some(value) = given(map, "if") {
-        match value
-            .as_str()
-            .map(|written| (written, Expr::parse(written)))
-        {
-            Some((written, Ok(expr))) => rule.condition = Some((written.to_owned(), expr)),
-            Some((_, Err(_))) => {
-                check.error(value.span, format!("{at} if invalid expression syntax"));
-            }
-            None => check.error(value.span, format!("{at} if should be a string")),
+    if check.sound_since(faults) {
+        parts(check, at, map, &mut rule, &mut long);
+    }
+    rule.json = Json::Object(long);
+    rule
+}
+
+fn condition(check: &mut Check, at: &str, node: &Node) -> Option<(String, Expr)> {
+    let written = node.as_str().unwrap_or_default();
+    match Expr::parse(written) {
+        Ok(expr) if node.as_str().is_some() => Some((written.to_owned(), expr)),
+        Ok(_) | Err(_) => {
+            check.error(node.span, format!("{at} if invalid expression syntax"));
+            None
         }
     }
+}
+
+/// The keywords inside a rule, looked at when the rule itself is sound.
+fn parts(
+    check: &mut Check,
+    at: &str,
+    map: &Map,
+    rule: &mut Rule,
+    long: &mut JsonMap<String, Json>,
+) {
     if let Some(value) = given(map, "changes") {
         rule.changes = changes(check, &format!("{at}:changes"), value);
-        long.extend(
-            rule.changes
-                .as_ref()
-                .map(|changes| ("changes".to_owned(), long_paths(changes))),
-        );
+        let paths = rule.changes.as_ref().map(long_paths);
+        long.extend(paths.map(|paths| ("changes".to_owned(), paths)));
     }
     if let Some(value) = given(map, "exists") {
         rule.exists = exists(check, &format!("{at}:exists"), value);
-        long.extend(
-            rule.exists
-                .as_ref()
-                .map(|exists| ("exists".to_owned(), long_paths(exists))),
-        );
+        let paths = rule.exists.as_ref().map(long_paths);
+        long.extend(paths.map(|paths| ("exists".to_owned(), paths)));
     }
-    outcome(check, at, node, map, kind, &mut rule);
     if let Some(value) = given(map, "variables") {
         rule.variables = variables::of_job(check, &format!("{at}:variables"), value);
         long.insert("variables".to_owned(), variables::to_json(&rule.variables));
     }
     if let Some(value) = given(map, "needs") {
         let at = format!("{at}:needs");
-        rule.needs = needs(check, &at, value).map(|needs| {
-            if needs.bridge.is_some() || !needs.cross.is_empty() {
-                let kind = if needs.bridge.is_some() {
-                    "bridge"
-                } else {
-                    "cross_dependency"
-                };
-                check.error(
-                    value.span,
-                    format!("{at} config uses invalid types: {kind}"),
-                );
-            }
-            needs.jobs
-        });
+        rule.needs = needs(check, &at, value, &[NeedKind::Job]).map(|needs| needs.jobs);
     }
     if let Some(value) = given(map, "auto_cancel") {
         rule.auto_cancel = super::workflow::auto_cancel(check, &format!("{at}:auto_cancel"), value);
     }
-    rule.json = Json::Object(long);
-    rule
 }
 
 fn outcome(check: &mut Check, at: &str, node: &Node, map: &Map, kind: Kind, rule: &mut Rule) {
@@ -230,25 +240,48 @@ fn outcome(check: &mut Check, at: &str, node: &Node, map: &Map, kind: Kind, rule
         }
     }
     if kind == Kind::Job {
-        let delayed = rule.when.as_deref() == Some("delayed");
-        match given(map, "start_in") {
-            None if delayed => check.error(node.span, format!("{at} start in can't be blank")),
-            Some(value) if !delayed => check.error(
-                value.span,
-                format!("{at} config contains disallowed keys: start_in"),
-            ),
-            Some(value) => {
-                check.duration(at, "start in", value, Some(WEEK));
-                rule.start_in = value.as_str().map(str::to_owned);
-            }
-            None => {}
-        }
+        delay(check, at, node, map, rule);
     }
     rule.allow_failure =
         given(map, "allow_failure").and_then(|value| check.boolean(at, "allow failure", value));
     rule.interruptible =
         given(map, "interruptible").and_then(|value| check.boolean(at, "interruptible", value));
 }
+
+/// `start_in` goes with `when: delayed`, and only with it.
+fn delay(check: &mut Check, at: &str, node: &Node, map: &Map, rule: &mut Rule) {
+    let start = map.get("start_in");
+    if rule.when.as_deref() == Some("delayed") {
+        let start = start.unwrap_or(&NOTHING);
+        let span = if start.is_null() {
+            node.span
+        } else {
+            start.span
+        };
+        check.present(at, "start in", span, Some(start));
+        check.duration(
+            at,
+            "start in",
+            &Node::new(start.value.clone(), span),
+            Some(WEEK),
+        );
+        rule.start_in = start.as_str().map(str::to_owned);
+    } else if let Some(start) = start {
+        check.error(
+            start.span,
+            format!("{at} config contains disallowed keys: start_in"),
+        );
+    }
+}
+
+static NOTHING: Node = Node {
+    value: Value::Null,
+    span: Span {
+        file: 0,
+        line: 0,
+        column: 0,
+    },
+};
 
 fn long_paths(rule: &PathRule) -> Json {
     let mut out = JsonMap::new();
@@ -268,17 +301,12 @@ fn long_paths(rule: &PathRule) -> Json {
 }
 
 fn path_list(check: &mut Check, at: &str, attribute: &str, node: &Node) -> Option<Vec<String>> {
-    let list = string_list(node);
-    match &list {
-        None => check.error(
-            node.span,
-            format!("{at} {attribute} should be an array of strings"),
-        ),
-        Some(list) if list.len() > MAX_PATTERNS => check.error(
+    let list = check.strings(at, attribute, node);
+    if length(node) > MAX_PATTERNS {
+        check.error(
             node.span,
             format!("{at} {attribute} has too many entries (maximum {MAX_PATTERNS})"),
-        ),
-        Some(_) => {}
+        );
     }
     list
 }
@@ -292,15 +320,18 @@ fn changes(check: &mut Check, at: &str, node: &Node) -> Option<PathRule> {
         Value::Map(map) => {
             check.unknown_keys(at, map, &["paths", "regexp", "compare_to"]);
             let mut rule = path_map(check, at, node, map);
+            if let Some(null) = map.get("paths").filter(|paths| paths.is_null()) {
+                check.error(
+                    null.span,
+                    format!("{at} paths should be an array of strings"),
+                );
+            }
             rule.compare_to =
                 given(map, "compare_to").and_then(|value| check.string(at, "compare to", value));
             Some(rule)
         }
         _ => {
-            check.error(
-                node.span,
-                format!("{at} config should be an array or a hash"),
-            );
+            check.verbatim(node.span, format!("{at} should be an array or a hash"));
             None
         }
     }
@@ -316,45 +347,46 @@ fn exists(check: &mut Check, at: &str, node: &Node) -> Option<PathRule> {
             paths: path_list(check, at, "config", node),
             ..PathRule::default()
         }),
-        Value::Map(map) => {
-            check.unknown_keys(at, map, &["paths", "regexp", "project", "ref"]);
-            let mut rule = path_map(check, at, node, map);
-            rule.project =
-                given(map, "project").and_then(|value| check.string(at, "project", value));
-            rule.git_ref = given(map, "ref").and_then(|value| check.string(at, "ref", value));
-            Some(rule)
-        }
+        Value::Map(map) if map.is_empty() => Some(PathRule {
+            paths: Some(Vec::new()),
+            ..PathRule::default()
+        }),
+        Value::Map(map) => Some(exists_map(check, at, node, map)),
         _ => {
-            check.error(
+            check.verbatim(
                 node.span,
-                format!("{at} config should be a string, an array of strings, or a hash"),
+                format!("{at} should be a string, an array of strings, or a hash"),
             );
             None
         }
     }
 }
 
-fn path_map(check: &mut Check, at: &str, node: &Node, map: &Map) -> PathRule {
-    let (paths, regexp) = (given(map, "paths"), given(map, "regexp"));
-    if paths.is_some() == regexp.is_some() {
-        check.error(
-            node.span,
-            format!("{at} config must use exactly one of these keys: paths, regexp"),
-        );
+fn exists_map(check: &mut Check, at: &str, node: &Node, map: &Map) -> PathRule {
+    check.unknown_keys(at, map, &["paths", "regexp", "project", "ref"]);
+    let mut rule = path_map(check, at, node, map);
+    if map.get("paths").is_some_and(Node::is_null) {
+        rule.paths = Some(Vec::new());
     }
+    if given(map, "ref").is_some() {
+        check.required_keys(at, node.span, Some(map), &["project"]);
+    }
+    rule.project = given(map, "project").and_then(|value| check.string(at, "project", value));
+    rule.git_ref = given(map, "ref").and_then(|value| check.string(at, "ref", value));
+    rule
+}
+
+fn path_map(check: &mut Check, at: &str, node: &Node, map: &Map) -> PathRule {
+    check.one_of_keys(at, node.span, map, &["paths", "regexp"]);
     let mut rule = PathRule {
-        paths: paths.and_then(|paths| path_list(check, at, "paths", paths)),
+        paths: given(map, "paths").and_then(|paths| path_list(check, at, "paths", paths)),
         ..PathRule::default()
     };
-    if let Some(value) = regexp
+    if let Some(value) = given(map, "regexp")
         && let Some(pattern) = check.string(at, "regexp", value)
     {
-        if pattern.chars().count() > MAX_REGEXP {
-            check.error(
-                value.span,
-                format!("{at} regexp is too long (maximum is {MAX_REGEXP} characters)"),
-            );
-        } else if !balanced(&pattern) {
+        check.at_most(at, "regexp", value, MAX_REGEXP);
+        if !balanced(&pattern) {
             check.error(value.span, format!("{at} regexp is invalid"));
         }
         rule.regexp = Some(pattern);

@@ -199,7 +199,10 @@ fn a_when_that_is_no_text_has_two_faults() {
 fn start_in_belongs_to_delayed_jobs_without_rules() {
     assert_eq!(
         faults("{script: ls, when: delayed}"),
-        ["jobs:job start in should be a duration"]
+        [
+            "jobs:job start in should be a duration",
+            "jobs:job start in should not exceed the limit",
+        ]
     );
     assert_eq!(
         faults("{script: ls, when: delayed, start_in: 8 days}"),
