@@ -355,7 +355,7 @@ pub fn evaluate(
         match decide(context, instance, &variables, answers) {
             Decision::Missing => missing = true,
             Decision::Failed(message) => {
-                faults.add(instance, Diagnostic::new(message, instance.job.span))
+                faults.add(instance, Diagnostic::new(message, instance.job.span));
             }
             Decision::Out(why) => result.absent.push((instance.name.clone(), why)),
             Decision::In(chosen) => {
