@@ -14,6 +14,7 @@ use crate::{
     },
     paths::{self, PathMatch},
     patterns,
+    scope::{Later, scoped},
     variables::{SortOptions, Variable, sort_and_expand},
     yaml::Span,
 };
@@ -37,6 +38,8 @@ pub struct Context {
     pub predefined: Vec<Variable>,
     /// Variables above the configuration's own: project, group, instance, pipeline; in order, later ones win.
     pub overriding: Vec<Variable>,
+    /// Variables that includes, or some jobs, do not see.
+    pub later: Later,
 }
 
 /// Why a job is in the pipeline or not.
@@ -252,7 +255,7 @@ pub struct Evaluated {
     pub auto_cancel: Option<Json>,
 }
 
-fn to_variable(variable: &YamlVariable) -> Variable {
+pub(crate) fn to_variable(variable: &YamlVariable) -> Variable {
     Variable {
         key: variable.key.clone(),
         value: variable.value.clone(),
@@ -260,52 +263,6 @@ fn to_variable(variable: &YamlVariable) -> Variable {
         public: true,
         ..Variable::default()
     }
-}
-
-/// The variables that a job's conditions see, later ones win.
-pub fn scoped(
-    context: &Context,
-    config: &Config,
-    workflow: &[YamlVariable],
-    instance: &Instance,
-    rule: &[YamlVariable],
-) -> Vec<Variable> {
-    let mut list = context.predefined.clone();
-    list.push(Variable {
-        key: "CI_JOB_NAME".to_owned(),
-        value: instance.name.clone(),
-        ..Variable::default()
-    });
-    list.push(Variable {
-        key: "CI_JOB_STAGE".to_owned(),
-        value: instance.job.stage.clone(),
-        ..Variable::default()
-    });
-    if let Some((number, total)) = instance.number {
-        list.push(Variable {
-            key: "CI_NODE_INDEX".to_owned(),
-            value: number.to_string(),
-            ..Variable::default()
-        });
-        list.push(Variable {
-            key: "CI_NODE_TOTAL".to_owned(),
-            value: total.to_string(),
-            ..Variable::default()
-        });
-    }
-    let roots = config
-        .variables
-        .iter()
-        .chain(workflow)
-        .filter(|variable| instance.job.inherit_variables.lets(&variable.key));
-    list.extend(
-        roots
-            .chain(&instance.variables)
-            .chain(rule)
-            .map(to_variable),
-    );
-    list.extend(context.overriding.iter().cloned());
-    list
 }
 
 /// Evaluates workflow, rules and policies; `None` while answers are missing.
@@ -394,9 +351,7 @@ fn workflow<'c>(
     let Some(rules) = &config.workflow.rules else {
         return WorkflowOutcome::Passed(None);
     };
-    let mut variables = context.predefined.clone();
-    variables.extend(config.variables.iter().map(to_variable));
-    variables.extend(context.overriding.iter().cloned());
+    let variables = context.around(config.variables.iter().map(to_variable));
     for rule in rules {
         match matches(rule, &variables, &Origin::default(), answers, "workflow") {
             Matched::Missing => return WorkflowOutcome::Missing,
