@@ -3,8 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use footplate_ci::{
-    Chosen, Compiled, Context, Evaluated, durations, scoped,
-    variables::{DirectOptions, SortOptions, Variable, expand, sort_and_expand},
+    Chosen, Compiled, Context, Evaluated, durations, environment_name, scoped, variables::Variable,
 };
 use footplate_model::{
     Job, JobId, JobKind, OnJobFailure, OnNewCommit, Pipeline, PipelineFailureReason, PipelineId,
@@ -212,33 +211,21 @@ fn bare(request: &PipelineRequest, status: Status, now: Timestamp) -> Pipeline {
 
 fn pipeline_name(compiled: &Compiled, context: &Context, evaluated: &Evaluated) -> Option<String> {
     let name = compiled.config.workflow.name.as_deref()?;
-    let mut variables = context.predefined.clone();
-    variables.extend(
-        compiled
-            .config
-            .variables
-            .iter()
-            .chain(&evaluated.workflow_variables)
-            .map(|variable| Variable {
-                key: variable.key.clone(),
-                value: variable.value.clone(),
-                raw: variable.raw.unwrap_or(false),
-                ..Variable::default()
-            }),
-    );
-    variables.extend(context.overriding.iter().cloned());
+    let own = compiled.config.variables.iter();
+    let own = own.chain(&evaluated.workflow_variables);
+    let variables = context.around(own.map(|variable| Variable {
+        key: variable.key.clone(),
+        value: variable.value.clone(),
+        raw: variable.raw.unwrap_or(false),
+        ..Variable::default()
+    }));
     let name: String = fill(name, &variables).trim().chars().take(255).collect();
     (!name.is_empty()).then_some(name)
 }
 
 /// Expands a text by a list that is expanded itself first.
 pub(crate) fn fill(text: &str, variables: &[Variable]) -> String {
-    if !text.contains(['$', '%']) {
-        return text.to_owned();
-    }
-    let expanded =
-        sort_and_expand(variables, SortOptions::default()).unwrap_or_else(|_| variables.to_vec());
-    expand(text, &expanded, DirectOptions::default()).unwrap_or_else(|_| text.to_owned())
+    footplate_ci::fill(text, || variables.to_vec())
 }
 
 fn job_row(
@@ -300,7 +287,13 @@ fn job_row(
         },
         definition_id: 0,
         start_in: chosen.start_in.as_deref().and_then(seconds),
-        environment: filled(&keyword("environment")["name"]),
+        environment: environment_name(
+            context,
+            &compiled.config,
+            &evaluated.workflow_variables,
+            instance,
+            &chosen.rule_variables,
+        ),
         resource_group: filled(keyword("resource_group")).filter(|key| !key.is_empty()),
         interruptible: chosen
             .interruptible

@@ -1,5 +1,7 @@
 //! A list of variables in order; the last of a name wins.
 
+use footplate_ci::variables::Variable;
+
 /// A variable on its way to a job.
 #[derive(Clone, PartialEq, Eq)]
 pub struct JobVariable {
@@ -25,6 +27,19 @@ impl std::fmt::Debug for JobVariable {
     }
 }
 
+impl From<&JobVariable> for Variable {
+    fn from(variable: &JobVariable) -> Self {
+        Self {
+            key: variable.key.clone(),
+            value: variable.value.clone(),
+            raw: variable.raw,
+            file: variable.file,
+            masked: variable.masked,
+            public: variable.public,
+        }
+    }
+}
+
 /// Variables in order.
 #[derive(Debug, Clone, Default)]
 pub struct VariableList(pub Vec<JobVariable>);
@@ -38,6 +53,11 @@ impl VariableList {
     /// Appends one whose value is text of people: `$` in it means nothing.
     pub fn raw(&mut self, key: &str, value: &str) {
         self.push(key, value, true, false, true);
+    }
+
+    /// Appends one that holds a token: service containers do not see it.
+    pub fn hidden(&mut self, key: &str, value: &str) {
+        self.push(key, value, false, false, false);
     }
 
     /// Appends one that is replaced in the trace.

@@ -4,3 +4,4 @@ pub mod facts;
 pub(crate) mod job;
 pub mod list;
 pub mod predefined;
+pub(crate) mod secrets;
