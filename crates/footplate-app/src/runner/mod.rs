@@ -3,6 +3,7 @@
 mod artifacts;
 mod assign;
 mod dependencies;
+mod external_secrets;
 mod payload;
 mod register;
 mod report;

@@ -8,7 +8,7 @@ use footplate_model::{Job, JobId, Pipeline, Project, Runner};
 use footplate_store::{Tx, queue, users};
 use serde_json::Value as Json;
 
-use super::{assign::Claimed, dependencies::artifact_sources};
+use super::{assign::Claimed, dependencies::artifact_sources, external_secrets::external_secrets};
 use crate::{
     App, Error, Result,
     create_pipeline::author_login,
@@ -46,6 +46,8 @@ pub struct Assignment {
     pub depth: i64,
     /// Cache instructions with their final keys.
     pub cache: Vec<Json>,
+    /// What the runner fetches from secret managers, by variable.
+    pub secrets: Option<Json>,
     /// Image and services, with variables expanded.
     pub image: Option<Json>,
     /// Services.
@@ -144,7 +146,8 @@ impl App {
                 })
             })
             .collect();
-        let depth = variable(&variables, "GIT_DEPTH")
+        let depth = variables
+            .last("GIT_DEPTH")
             .and_then(|text| text.trim().parse().ok())
             .unwrap_or(claimed.project.settings.ci_default_git_depth)
             .max(0);
@@ -152,12 +155,14 @@ impl App {
         // The thread that read may still hold its share.
         let claimed = std::sync::Arc::unwrap_or_clone(claimed);
         Ok(Assignment {
-            repo_url: variable(&variables, "CI_REPOSITORY_URL")
+            repo_url: variables
+                .last("CI_REPOSITORY_URL")
                 .unwrap_or_default()
                 .to_owned(),
             refspecs: refspecs(&claimed.pipeline, depth),
             depth,
             cache,
+            secrets: external_secrets(&claimed.definition, &variables),
             image: expand_json(claimed.definition.keyword("image"), &variables),
             services: claimed
                 .definition
@@ -256,15 +261,6 @@ async fn file_key(
         Some(prefix) if !prefix.is_empty() => format!("{prefix}-{digest}"),
         Some(_) | None => digest,
     })
-}
-
-fn variable<'v>(variables: &'v VariableList, name: &str) -> Option<&'v str> {
-    variables
-        .0
-        .iter()
-        .rev()
-        .find(|variable| variable.key == name)
-        .map(|variable| variable.value.as_str())
 }
 
 fn plain(variables: &VariableList) -> Vec<Variable> {

@@ -76,6 +76,12 @@ impl VariableList {
         });
     }
 
+    /// The value of a name.
+    pub fn last(&self, key: &str) -> Option<&str> {
+        let mut found = self.0.iter().rev().filter(|variable| variable.key == key);
+        found.next().map(|variable| variable.value.as_str())
+    }
+
     /// Appends another list.
     pub fn extend(&mut self, other: Self) {
         self.0.extend(other.0);
