@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use footplate_ci::variables::{DirectOptions, Variable, expand_existing};
 use footplate_git::Sha;
-use footplate_model::{Job, JobId, Pipeline, Project, Runner};
-use footplate_store::{Tx, queue, users};
+use footplate_model::{AccessLevel, Job, JobId, Pipeline, Project, Runner};
+use footplate_store::{Tx, environments, members, queue, users};
 use serde_json::Value as Json;
 
 use super::{assign::Claimed, dependencies::artifact_sources, external_secrets::external_secrets};
@@ -15,7 +15,8 @@ use crate::{
     definition::Definition,
     variables::{
         facts::CommitFacts,
-        job::{JobContext, expanded, job_variables_of},
+        id_tokens::{Bearer, id_tokens},
+        job::{JobContext, expanded, job_variables_of, pipeline_facts, with_tokens},
         list::{JobVariable, VariableList},
         secrets::Protected,
     },
@@ -90,11 +91,8 @@ impl App {
             .into_iter()
             .cloned()
             .collect();
-        let (keys, server, runner) = (
-            self.keys().clone(),
-            self.settings().server.clone(),
-            runner.clone(),
-        );
+        let (keys, server, offered) = (self.keys().clone(), self.settings().server.clone(), runner);
+        let runner = runner.clone();
         let claimed = std::sync::Arc::new(claimed);
         let (at, ids, email) = (
             claimed.clone(),
@@ -134,6 +132,13 @@ impl App {
                 Ok::<_, Error>((list, shared, queue::count_to_thousand(tx).await?))
             })
             .await?;
+        let list = match claimed.definition.keyword("id_tokens").as_object() {
+            Some(written) => {
+                let tokens = self.id_tokens(&claimed, &offered, written, &list).await?;
+                with_tokens(list, tokens)
+            }
+            None => list,
+        };
         let variables = expanded(list);
         let dependencies = sources
             .iter()
@@ -182,6 +187,47 @@ impl App {
             definition: claimed.definition,
             token: claimed.token,
         })
+    }
+
+    /// The id tokens that a job asks for.
+    async fn id_tokens(
+        &self,
+        claimed: &std::sync::Arc<Claimed>,
+        runner: &Runner,
+        written: &serde_json::Map<String, Json>,
+        list: &VariableList,
+    ) -> Result<VariableList> {
+        let (at, now) = (claimed.clone(), self.now());
+        let (user, level, facts, environment) = self
+            .db()
+            .read(async move |tx: &mut Tx<'_>| {
+                let (mut user, mut level) = (None, AccessLevel::NONE);
+                if let Some(id) = at.job.user_id {
+                    user = users::find(tx, id).await?;
+                    level = members::project_level(tx, at.project.id, id, now).await?;
+                }
+                let environment = match &at.job.environment {
+                    Some(name) => environments::find_by_name(tx, at.project.id, name).await?,
+                    None => None,
+                };
+                let facts = pipeline_facts(tx, &at.pipeline).await?;
+                Ok::<_, Error>((user, level, facts, environment))
+            })
+            .await?;
+        let bearer = Bearer {
+            server: &self.settings().server,
+            project: &claimed.project,
+            pipeline: &claimed.pipeline,
+            facts: &facts,
+            job: &claimed.job,
+            definition: &claimed.definition,
+            runner,
+            user: user.as_ref(),
+            level,
+            environment: environment.as_ref(),
+            now,
+        };
+        id_tokens(&bearer, written, list, &self.signing_key().await?)
     }
 
     /// Caches with their suffixes, and the keys that files make; the runner fills in variables (`runner-protocol.md §6.6`).

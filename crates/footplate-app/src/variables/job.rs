@@ -23,6 +23,9 @@ use crate::{
     definition::{DefinedVariable, Definition},
 };
 
+/// The last variable of [`persisted`].
+const LAST_PERSISTED: &str = "CI_REPOSITORY_URL";
+
 /// What stands around a job that is about to run.
 pub(crate) struct JobContext<'c> {
     pub(crate) server: &'c ServerFacts,
@@ -97,7 +100,8 @@ pub(crate) async fn job_variables_of(
     Ok(list)
 }
 
-async fn pipeline_facts(tx: &mut Tx<'_>, pipeline: &Pipeline) -> Result<PipelineFacts> {
+/// The pipeline of a job as variables tell of it.
+pub(crate) async fn pipeline_facts(tx: &mut Tx<'_>, pipeline: &Pipeline) -> Result<PipelineFacts> {
     let upstream = match pipeline.source_job_id {
         Some(id) => footplate_store::jobs::find(tx, id).await?,
         None => None,
@@ -139,7 +143,7 @@ fn persisted(context: &JobContext<'_>) -> VariableList {
     }
     list.public("CI_REGISTRY_USER", "gitlab-ci-token");
     list.masked("CI_REGISTRY_PASSWORD", token);
-    list.hidden("CI_REPOSITORY_URL", &url);
+    list.hidden(LAST_PERSISTED, &url);
     list
 }
 
@@ -218,6 +222,17 @@ fn written(variable: &DefinedVariable) -> JobVariable {
         file: false,
         raw: variable.raw,
     }
+}
+
+/// Puts tokens where GitLab has them: behind what exists because the job does.
+pub(crate) fn with_tokens(mut list: VariableList, tokens: VariableList) -> VariableList {
+    let last = list
+        .0
+        .iter()
+        .position(|variable| variable.key == LAST_PERSISTED);
+    let at = last.map_or(0, |at| at + 1);
+    list.0.splice(at..at, tokens.0);
+    list
 }
 
 /// The list as runners get it: sorted, expanded, with what cannot be expanded kept (`runner-protocol.md §2.5`).
