@@ -14,7 +14,7 @@ use crate::{
     },
     paths::{self, PathMatch},
     patterns,
-    scope::{Later, scoped},
+    scope::{Later, circle, scoped},
     variables::{SortOptions, Variable, sort_and_expand},
     yaml::Span,
 };
@@ -391,6 +391,23 @@ fn decide(
     names: &Names,
     answers: &mut Answers,
 ) -> Decision {
+    let variables = scoped(context, config, workflow, instance, &[]);
+    match by_rules(context, instance, &variables, names, answers) {
+        Decision::In(chosen) => match circle(&instance.name, &variables) {
+            Some(fault) => Decision::Failed(fault),
+            None => Decision::In(chosen),
+        },
+        other => other,
+    }
+}
+
+fn by_rules(
+    context: &Context,
+    instance: &Instance,
+    variables: &[Variable],
+    names: &Names,
+    answers: &mut Answers,
+) -> Decision {
     let job = &instance.job;
     let mut chosen = Chosen {
         when: job.when.clone(),
@@ -403,9 +420,8 @@ fn decide(
         why: why("always", job.span, Traces::default()),
         instance: instance.clone(),
     };
-    let variables = scoped(context, config, workflow, instance, &[]);
     let Some(rules) = &job.rules else {
-        return match policies(context, job, &variables, answers) {
+        return match policies(context, job, variables, answers) {
             None => Decision::Missing,
             Some(Ok(())) => Decision::In(Box::new(chosen)),
             Some(Err(what)) => Decision::Out(why(what, job.span, Traces::default())),
@@ -413,13 +429,7 @@ fn decide(
     };
     let mut looked = Traces::default();
     for (number, rule) in rules.iter().enumerate() {
-        match matches(
-            rule,
-            &variables,
-            &Origin::default(),
-            answers,
-            &instance.name,
-        ) {
+        match matches(rule, variables, &Origin::default(), answers, &instance.name) {
             Matched::Missing => return Decision::Missing,
             Matched::Failed(message) => return Decision::Failed(message),
             Matched::No(traces) => {

@@ -10,7 +10,7 @@ use crate::{
     expand::Instance,
     keywords::variables::YamlVariable,
     pipeline::{Context, to_variable},
-    variables::{DirectOptions, SortOptions, Variable, expand, sort_and_expand},
+    variables::{DirectOptions, SortOptions, Variable, expand, sort_and_expand, sorted},
 };
 
 /// A variable that belongs to some environments only.
@@ -125,6 +125,19 @@ pub fn scoped(
     context.layers(job, seen.own, Some(&name))
 }
 
+/// The fault of a job whose variables refer to each other in a circle.
+pub(crate) fn circle(job: &str, variables: &[Variable]) -> Option<String> {
+    let referring = variables
+        .iter()
+        .filter(|variable| !variable.raw && variable.value.contains(['$', '%']));
+    // It takes two.
+    if referring.take(2).count() < 2 {
+        return None;
+    }
+    let fault = sorted(variables).err()?;
+    Some(format!("{job}: {fault}"))
+}
+
 /// The name of a job's environment, expanded by what is known before the pipeline is saved.
 pub fn environment_name(
     context: &Context,
@@ -222,6 +235,26 @@ mod tests {
             .map(|variable| format!("{}={}", variable.key, variable.value))
             .collect::<Vec<_>>()
             .join(" ")
+    }
+
+    #[test]
+    fn a_circle_is_a_fault_of_its_job() {
+        let list = |pairs: &[(&str, &str)]| -> Vec<Variable> {
+            pairs
+                .iter()
+                .map(|(key, value)| plain(key, *value))
+                .collect()
+        };
+        let circular = list(&[("A", "$B"), ("B", "$A"), ("C", "$A")]);
+        assert_eq!(
+            circle("job", &circular).as_deref(),
+            Some(r#"job: circular variable reference detected: ["A", "B"]"#)
+        );
+        // A name that refers to itself means the value below it.
+        assert_eq!(
+            circle("job", &list(&[("A", "1"), ("A", "$A:2"), ("B", "$A")])),
+            None
+        );
     }
 
     #[test]

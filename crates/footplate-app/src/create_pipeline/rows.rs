@@ -6,8 +6,8 @@ use footplate_ci::{
     Chosen, Compiled, Context, Evaluated, durations, environment_name, scoped, variables::Variable,
 };
 use footplate_model::{
-    Job, JobId, JobKind, OnJobFailure, OnNewCommit, Pipeline, PipelineFailureReason, PipelineId,
-    PipelineSource, SchedulingType, Status, Timestamp, When,
+    FailureReason, Job, JobId, JobKind, OnJobFailure, OnNewCommit, Pipeline, PipelineFailureReason,
+    PipelineId, PipelineSource, SchedulingType, Status, Timestamp, When,
 };
 use footplate_store::{
     Topic, Tx, environments, jobs, pipelines, projects, resource_groups, stages,
@@ -20,6 +20,9 @@ use crate::{
     definition::Definition,
     rules::slug::{environment_slug, environment_tier},
 };
+
+/// Bytes of an environment's name.
+const ENVIRONMENT_LIMIT: usize = 255;
 
 /// Everything that is to be inserted.
 pub(super) struct Plan {
@@ -104,13 +107,12 @@ impl Plan {
             if let Some(key) = &row.resource_group {
                 resource_groups::ensure(tx, project, key, now).await?;
             }
-            if let Some(name) = row
-                .environment
-                .as_deref()
-                .filter(|_| starts_environment(definition))
+            if let Some(name) = &row.environment
+                && row.status != Status::Failed
+                && let Some(tier) = started_tier(definition, name)
             {
-                let (slug, tier) = (environment_slug(name), environment_tier(name));
-                environments::ensure(tx, project, name, &slug, tier, now).await?;
+                let slug = environment_slug(name);
+                environments::ensure(tx, project, name, &slug, &tier, now).await?;
             }
         }
         projects::touch(tx, stored.project_id, stored.created_at).await?;
@@ -119,12 +121,20 @@ impl Plan {
     }
 }
 
-fn starts_environment(definition: &str) -> bool {
-    Definition::parse(definition).is_ok_and(|definition| {
-        definition.keyword("environment")["action"]
-            .as_str()
-            .is_none_or(|action| action == "start")
-    })
+/// The tier of the environment that a job starts, as written or guessed.
+fn started_tier(definition: &str, name: &str) -> Option<String> {
+    let definition = Definition::parse(definition).ok()?;
+    let written = definition.keyword("environment");
+    let tier = written["deployment_tier"].as_str();
+    (written["action"].as_str().unwrap_or("start") == "start")
+        .then(|| tier.unwrap_or_else(|| environment_tier(name)).to_owned())
+}
+
+/// Whether an expanded name can be an environment's (`ci-yaml.md §17`).
+fn names_environment(name: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_/${}. ".contains(c);
+    let inside = !name.is_empty() && name.len() <= ENVIRONMENT_LIMIT && name.chars().all(allowed);
+    inside && !name.starts_with('/') && !name.ends_with('/')
 }
 
 impl App {
@@ -255,6 +265,17 @@ fn job_row(
         .iter()
         .position(|stage| *stage == instance.job.stage)
         .unwrap_or_default();
+    let environment = environment_name(
+        context,
+        &compiled.config,
+        &evaluated.workflow_variables,
+        instance,
+        &chosen.rule_variables,
+    );
+    let failure_reason = environment
+        .as_deref()
+        .is_some_and(|name| !names_environment(name))
+        .then_some(FailureReason::EnvironmentCreationFailure);
     let mut roots = compiled.config.variables.clone();
     roots.extend(evaluated.workflow_variables.iter().cloned());
     let definition = Definition::of(chosen, &roots).text()?;
@@ -266,7 +287,7 @@ fn job_row(
         name: instance.name.clone(),
         stage: instance.job.stage.clone(),
         stage_idx: i64::try_from(stage_idx).unwrap_or(i64::MAX),
-        status: Status::Created,
+        status: failure_reason.map_or(Status::Created, |_| Status::Failed),
         when: When::parse(&chosen.when)
             .ok_or_else(|| Error::internal(format!("unknown when `{}`", chosen.when)))?,
         allow_failure: chosen.allow_failure,
@@ -287,13 +308,7 @@ fn job_row(
         },
         definition_id: 0,
         start_in: chosen.start_in.as_deref().and_then(seconds),
-        environment: environment_name(
-            context,
-            &compiled.config,
-            &evaluated.workflow_variables,
-            instance,
-            &chosen.rule_variables,
-        ),
+        environment,
         resource_group: filled(keyword("resource_group")).filter(|key| !key.is_empty()),
         interruptible: chosen
             .interruptible
@@ -303,14 +318,14 @@ fn job_row(
         processed: false,
         enqueue_immediately: false,
         exit_code: None,
-        failure_reason: None,
+        failure_reason,
         coverage: None,
         coverage_regex: keyword("coverage_regex").as_str().map(str::to_owned),
         created_at: now,
         updated_at: now,
         queued_at: None,
         started_at: None,
-        finished_at: None,
+        finished_at: failure_reason.map(|_| now),
         scheduled_at: None,
         erased_at: None,
         erased_by: None,

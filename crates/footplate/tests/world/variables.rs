@@ -770,6 +770,7 @@ async fn bridges_forward_what_they_know() {
         let lines = shown(downstream.last().unwrap());
         for line in [
             "p CI_PIPELINE_SOURCE=pipeline".to_owned(),
+            "p CI_COMMIT_USER_LOGIN=root".to_owned(),
             "p CI_COMMIT_BEFORE_SHA=0000000000000000000000000000000000000000".to_owned(),
             format!("p CI_UPSTREAM_PIPELINE_ID={pipeline}"),
             format!("p CI_UPSTREAM_PROJECT_ID={up}"),
@@ -948,6 +949,77 @@ async fn id_tokens_are_signed_by_the_published_key() {
             (5, 3600)
         );
         assert_eq!(read("m TWO=").1["aud"], json!(["a", "job"]));
+        server.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_cannot_be_made_fail_plainly() {
+    for engine in BOTH {
+        let server = TestServer::on(engine).await;
+        let config = "
+nowhere: {script: [x], environment: review/$NOTHING}
+tiered: {script: [x], environment: {name: review/$CI_PROJECT_NAME, deployment_tier: testing}}
+";
+        let project = server.project("p", &[(".gitlab-ci.yml", config)]).await;
+        server.settle().await;
+        let jobs = server
+            .root
+            .get(&format!("/projects/{project}/jobs"))
+            .await
+            .expect(200)
+            .json();
+        let told = |job: &Value| {
+            [
+                job["name"].clone(),
+                job["status"].clone(),
+                job["failure_reason"].clone(),
+            ]
+        };
+        assert_eq!(
+            told(&jobs[0]),
+            [json!("tiered"), json!("pending"), Value::Null]
+        );
+        assert_eq!(
+            told(&jobs[1]),
+            [
+                json!("nowhere"),
+                json!("failed"),
+                json!("environment_creation_failure")
+            ]
+        );
+        let mut runner = server.runner(&[]).await;
+        assert_eq!(runner.take().await.as_deref(), Some("tiered"));
+        let list = shown(&runner.job("tiered").payload);
+        for line in [
+            "p CI_ENVIRONMENT_NAME=review/p",
+            "p CI_ENVIRONMENT_TIER=testing",
+        ] {
+            assert!(list.iter().any(|known| known == line), "{line}");
+        }
+        runner.finish("tiered", Outcome::Success).await.expect(200);
+        assert_eq!(server.pipeline(project).await["status"], "failed");
+
+        let circular = json!({"branch": "main", "commit_message": "x", "actions": [
+            {"action": "update", "file_path": ".gitlab-ci.yml", "content": "job: {script: [x], variables: {A: $B, B: $A}}"},
+        ]});
+        made(
+            &server,
+            &format!("/projects/{project}/repository/commits"),
+            circular,
+        )
+        .await;
+        let pipeline = server.pipeline(project).await;
+        let shown = server
+            .root
+            .get(&format!("/projects/{project}/pipelines/{}", pipeline["id"]))
+            .await
+            .expect(200)
+            .json();
+        assert_eq!(
+            shown["yaml_errors"],
+            r#"job: circular variable reference detected: ["A", "B"]"#
+        );
         server.stop().await;
     }
 }
