@@ -358,8 +358,8 @@ p UNKNOWN=$NOBODY $RAWED $CERT
 const SECRETS: &str = "
 - LAYER=instance
 - PATHS=/own:/usr
-- LAYER=outer
 - DEEP=inner
+- LAYER=outer
 - LAYER=inner
 f CERT=-----
 m HUSH=masked-value-1
@@ -492,8 +492,8 @@ p CI_ENVIRONMENT_TIER=staging
 - LAYER=dotenv
 - LAYER=instance
 - PATHS=/own:/usr
-- LAYER=outer
 - DEEP=played
+- LAYER=outer
 - LAYER=inner
 - LAYER=inner review
 f CERT=-----
@@ -692,11 +692,11 @@ async fn bridges_forward_what_they_know() {
             .await;
         server.settle().await;
         let mut runner = server.runner(&[]).await;
-        for ahead in runner.take_all().await {
-            runner
-                .finish(&ahead, Outcome::Failed("script_failure"))
-                .await
-                .expect(200);
+        let mut ahead = runner.take_all().await;
+        ahead.dedup();
+        for name in ahead {
+            let ended = Outcome::Failed("script_failure");
+            runner.finish(&name, ended).await.expect(200);
         }
         let given = json!({"ref": "main", "variables": [
             {"key": "GIVEN", "value": "of $OPEN"}, {"key": "TWICE", "value": "given"}, {"key": "PAPER", "value": "$OPEN", "variable_type": "file"},
