@@ -4,6 +4,7 @@
 //! ref stay what they are. This crate owns `serve` and takes the pages as a router; rules and rows are elsewhere.
 
 mod call;
+mod discovery;
 mod entity;
 mod error;
 mod git_http;

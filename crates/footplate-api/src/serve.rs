@@ -16,7 +16,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::{error::answer, git_http, health, v4};
+use crate::{discovery, error::answer, git_http, health, v4};
 
 /// Requests that run when the server is told to stop may take so long.
 const DRAIN: Duration = Duration::from_secs(25);
@@ -38,6 +38,12 @@ pub fn router(app: App, pages: Router<App>) -> Router {
         )
         .route("/api/v3/{*rest}", get(v3).post(v3))
         .route("/api/v4", get(no_route))
+        .route("/oauth/discovery/keys", get(discovery::keys))
+        .route("/-/jwks", get(discovery::keys))
+        .route(
+            "/.well-known/openid-configuration",
+            get(discovery::configuration),
+        )
         .route("/-/health", get(health::health))
         .route("/-/liveness", get(health::liveness))
         .route("/-/readiness", get(health::readiness))

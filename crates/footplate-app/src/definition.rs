@@ -85,13 +85,14 @@ impl Definition {
     /// From a job of a compiled pipeline; `roots` are the root variables and those of the workflow's rule.
     pub fn of(chosen: &Chosen, roots: &[YamlVariable]) -> Self {
         let job = &chosen.instance.job;
-        let variables = roots
+        let roots = roots
             .iter()
-            .filter(|variable| job.inherit_variables.lets(&variable.key))
-            .chain(&chosen.instance.variables)
-            .chain(&chosen.rule_variables)
-            .map(DefinedVariable::from)
-            .collect();
+            .filter(|variable| job.inherit_variables.lets(&variable.key));
+        let variables = merged(
+            roots
+                .chain(&chosen.instance.variables)
+                .chain(&chosen.rule_variables),
+        );
         Self {
             engine: EngineFacts {
                 retry: retry(job.keywords.get("retry")),
@@ -132,6 +133,15 @@ impl Definition {
     pub fn keyword(&self, name: &str) -> &Json {
         self.job.keywords.get(name).unwrap_or(&Json::Null)
     }
+}
+
+/// Variables of one name are one, in the place of the first, with the value of the last.
+fn merged<'v>(all: impl Iterator<Item = &'v YamlVariable>) -> Vec<DefinedVariable> {
+    let mut merged = indexmap::IndexMap::new();
+    for variable in all {
+        merged.insert(variable.key.as_str(), DefinedVariable::from(variable));
+    }
+    merged.into_values().collect()
 }
 
 /// The engine's part of a stored definition.

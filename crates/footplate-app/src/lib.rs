@@ -28,6 +28,7 @@ pub mod runner;
 pub mod secrets;
 mod settle_job;
 mod setup;
+mod signing_key;
 mod sweep;
 mod users;
 pub mod variables;

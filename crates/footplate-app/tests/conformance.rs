@@ -34,6 +34,7 @@ impl World {
             project: Some("group/project".to_owned()),
             predefined: Vec::new(),
             overriding: Vec::new(),
+            later: footplate_ci::Later::default(),
         };
         let mut compiler = Compiler::new(Source {
             text: config.to_owned(),

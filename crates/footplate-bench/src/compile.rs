@@ -60,6 +60,7 @@ fn pipeline(text: &str) -> Result<usize> {
         tag: false,
         project: Some("root/bench".to_owned()),
         overriding: Vec::new(),
+        later: footplate_ci::Later::default(),
         predefined: vec![
             variable("CI_COMMIT_BRANCH", "main"),
             variable("CI_PIPELINE_SOURCE", "push"),

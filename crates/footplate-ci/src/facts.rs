@@ -7,7 +7,8 @@ use crate::{
     compiler::Compiled,
     expand::Instance,
     keywords::variables,
-    pipeline::{Chosen, Context, scoped},
+    pipeline::{Chosen, Context},
+    scope::scoped,
 };
 
 /// What the rules of a pipeline may have changed.

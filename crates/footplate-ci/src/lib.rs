@@ -40,6 +40,7 @@ pub use expand::Instance;
 pub use facts::facts;
 pub use include::inputs_from_json;
 pub use job::{Inherit, Job};
-pub use pipeline::{Chosen, Context, Evaluated, Outcome, scoped};
+pub use pipeline::{Chosen, Context, Evaluated, Outcome};
+pub use scope::{Later, ScopedVariable, environment_name, fill, scoped};
 pub use suggest::did_you_mean;
 pub use why::{Level, PipelineWhy, Why};

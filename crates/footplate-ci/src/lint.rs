@@ -62,6 +62,7 @@ impl Described {
             source: self.source,
             project: self.project,
             predefined,
+            later: crate::Later::default(),
         }
     }
 }

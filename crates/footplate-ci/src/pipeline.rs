@@ -17,7 +17,7 @@ use crate::{
     },
     paths::{self, PathMatch},
     patterns,
-    scope::{JobScope, Lookup, PipelineScope, filled, reachable},
+    scope::{JobScope, Later, Lookup, PipelineScope, filled, reachable},
     variables::Variable,
     why::{Looked, MASKED, PathKind, Paths, Why},
     yaml::Span,
@@ -44,6 +44,8 @@ pub struct Context {
     pub predefined: Vec<Variable>,
     /// Variables above the configuration's own: project, group, instance, pipeline; in order, later ones win.
     pub overriding: Vec<Variable>,
+    /// Variables that includes, or some jobs, do not see.
+    pub later: Later,
 }
 
 /// The outcome of one rule.
@@ -283,18 +285,6 @@ pub struct Evaluated {
     pub workflow_variables: Vec<YamlVariable>,
     /// `auto_cancel` after workflow rules, as JSON.
     pub auto_cancel: Option<Json>,
-}
-
-/// The variables that a job has, later ones win.
-pub fn scoped(
-    context: &Context,
-    config: &Config,
-    workflow: &[YamlVariable],
-    instance: &Instance,
-    rule: &[YamlVariable],
-) -> Vec<Variable> {
-    let pipeline = PipelineScope::new(context, config, workflow);
-    JobScope::new(&pipeline, instance, rule).list()
 }
 
 /// Evaluates workflow, rules and policies; `None` while answers are missing.

@@ -1,8 +1,12 @@
-//! The variables that conditions see: layers that are looked up, never copied (`ci-yaml.md §9.2`).
+//! Which variables each place of a configuration sees: layers that are looked up, never copied (`pipeline-processing.md §14`, `§19`,
+//! `ci-yaml.md §9.2`).
+//!
+//! Includes see what exists before the pipeline does; workflow rules see the pipeline too; a job's rules see the job, its
+//! environment, and the variables that belong to that environment.
 
 use std::collections::{HashMap, HashSet};
 
-use serde_json::Value as Json;
+use footplate_model::{environment_slug, environment_tier, group_name, slugify, wildcard_matches};
 
 use crate::{
     config::Config,
@@ -15,6 +19,28 @@ use crate::{
     },
     why::Level,
 };
+
+/// A variable that belongs to some environments only.
+#[derive(Debug, Clone)]
+pub struct ScopedVariable {
+    /// Pattern of the names of its environments.
+    pub scope: String,
+    /// How many of [`Context::overriding`] stand below it.
+    pub place: usize,
+    /// The variable.
+    pub variable: Variable,
+}
+
+/// Variables that are not there yet for includes, or only there for some jobs.
+#[derive(Debug, Clone, Default)]
+pub struct Later {
+    /// Below the configuration's own, from the moment the configuration is read: `CI_PIPELINE_IID`.
+    pub predefined: Vec<Variable>,
+    /// Above the configuration's own and below [`Context::overriding`]: the user.
+    pub user: Vec<Variable>,
+    /// Among [`Context::overriding`], for jobs with a fitting environment; of equal places later ones win.
+    pub scoped: Vec<ScopedVariable>,
+}
 
 /// A variable that was found.
 #[derive(Debug, Clone, Copy)]
@@ -93,7 +119,9 @@ pub struct PipelineScope<'p> {
     /// How many of them are root variables.
     roots_end: usize,
     roots: HashMap<&'p str, &'p YamlVariable>,
-    overriding: HashMap<&'p str, &'p Variable>,
+    user: HashMap<&'p str, &'p Variable>,
+    /// With their places in the list.
+    overriding: HashMap<&'p str, (usize, &'p Variable)>,
     /// Whether any of them refers to another.
     refers: bool,
 }
@@ -101,28 +129,55 @@ pub struct PipelineScope<'p> {
 impl<'p> PipelineScope<'p> {
     /// Layers of a pipeline; `workflow` are the variables of the workflow's matching rule.
     pub fn new(context: &'p Context, config: &'p Config, workflow: &'p [YamlVariable]) -> Self {
-        fn by_key(list: &[Variable]) -> HashMap<&str, &Variable> {
-            list.iter()
+        fn by_key<'v>(
+            list: impl IntoIterator<Item = &'v Variable>,
+        ) -> HashMap<&'v str, &'v Variable> {
+            list.into_iter()
                 .map(|variable| (variable.key.as_str(), variable))
                 .collect()
         }
+        let later = &context.later;
         let written: Vec<&YamlVariable> = config.variables.iter().chain(workflow).collect();
         let mut scope = Self {
             context,
-            predefined: by_key(&context.predefined),
+            predefined: by_key(context.predefined.iter().chain(&later.predefined)),
             roots: written
                 .iter()
                 .map(|variable| (variable.key.as_str(), *variable))
                 .collect(),
             written,
             roots_end: config.variables.len(),
-            overriding: by_key(&context.overriding),
+            user: by_key(&later.user),
+            overriding: context
+                .overriding
+                .iter()
+                .enumerate()
+                .map(|(place, variable)| (variable.key.as_str(), (place, variable)))
+                .collect(),
             refers: false,
         };
-        let values = scope.predefined.values().chain(scope.overriding.values());
-        scope.refers = values.map(|variable| variable.value.as_str()).any(refers)
+        let scoped = later.scoped.iter().map(|scoped| &scoped.variable);
+        let mut values = scope
+            .predefined
+            .values()
+            .chain(scope.user.values())
+            .chain(scope.overriding.values().map(|(_, variable)| variable))
+            .copied()
+            .chain(scoped);
+        scope.refers = values.any(|variable| refers(&variable.value))
             || scope.roots.values().any(|variable| refers(&variable.value));
         scope
+    }
+
+    /// Every variable that holds around all jobs, later ones win.
+    fn list(&self) -> Vec<Variable> {
+        let context = self.context;
+        let below = context.predefined.iter().chain(&context.later.predefined);
+        let mut list: Vec<Variable> = below.cloned().collect();
+        list.extend(self.written.iter().map(|variable| of_yaml(variable)));
+        list.extend(context.later.user.iter().cloned());
+        list.extend(context.overriding.iter().cloned());
+        list
     }
 }
 
@@ -140,14 +195,17 @@ impl PipelineScope<'_> {
 
 impl Lookup for PipelineScope<'_> {
     fn seen(&self, name: &str) -> Option<Seen<'_>> {
-        let given = self.overriding.get(name).map(|found| Seen::from(*found));
+        let given = self.overriding.get(name).map(|(_, found)| *found);
         given
+            .or_else(|| self.user.get(name).copied())
+            .map(Seen::from)
             .or_else(|| self.roots.get(name).map(|found| Seen::from(*found)))
             .or_else(|| self.predefined.get(name).map(|found| Seen::from(*found)))
     }
 
     fn levels(&self, name: &str) -> Vec<Level> {
         let mut levels = levels_in(&self.context.overriding, name);
+        levels.extend(self.user.contains_key(name).then_some(Level::Predefined));
         levels.extend(self.root_levels(name));
         levels.extend(
             self.predefined
@@ -169,6 +227,10 @@ pub struct JobScope<'p> {
     rule: &'p [YamlVariable],
     /// Predefined ones of the job, by name.
     own: Vec<(&'static str, String)>,
+    /// The name of its environment, expanded.
+    environment: Option<String>,
+    /// Variables of that environment, in the order of their places.
+    fitting: Vec<&'p ScopedVariable>,
 }
 
 impl<'p> JobScope<'p> {
@@ -182,44 +244,67 @@ impl<'p> JobScope<'p> {
             pipeline,
             instance,
             rule,
-            own: Vec::new(),
+            own: of_job(instance),
+            environment: None,
+            fitting: Vec::new(),
         };
-        scope.own = of_job(instance);
         let environment = instance.job.keywords.get("environment");
-        if let Some(environment) = environment {
-            let own = of_environment(environment, &scope);
-            scope.own.extend(own);
+        if let Some(name) = environment.and_then(|environment| environment["name"].as_str()) {
+            let variables = reachable([name], &scope);
+            let name = expand(name, &variables, DirectOptions::default()).unwrap_or_default();
+            scope.own.extend(of_environment(instance, &name));
+            let scoped = pipeline.context.later.scoped.iter();
+            scope.fitting = scoped
+                .filter(|scoped| wildcard_matches(&scoped.scope, &name))
+                .collect();
+            scope.environment = Some(name);
         }
         scope
+    }
+
+    /// The strongest among those of the environment and those that override for every job.
+    fn overriding(&self, name: &str) -> Option<&Variable> {
+        let everywhere = self.pipeline.overriding.get(name);
+        let fitting = self.fitting.iter().rev();
+        let mut fitting = fitting.filter(|scoped| scoped.variable.key == name);
+        match (everywhere, fitting.next()) {
+            (Some((place, found)), Some(scoped)) if *place >= scoped.place => Some(*found),
+            (_, Some(scoped)) => Some(&scoped.variable),
+            (found, None) => found.map(|(_, found)| *found),
+        }
     }
 
     /// Every variable, later ones win.
     pub fn list(&self) -> Vec<Variable> {
         let context = self.pipeline.context;
-        let mut list = context.predefined.clone();
-        list.extend(self.own.iter().map(|(key, value)| Variable {
-            key: (*key).to_owned(),
-            value: value.clone(),
-            ..Variable::default()
-        }));
+        let mut list: Vec<Variable> = self
+            .own
+            .iter()
+            .map(|(key, value)| Variable {
+                key: (*key).to_owned(),
+                value: value.clone(),
+                ..Variable::default()
+            })
+            .collect();
+        let below = context.predefined.iter().chain(&context.later.predefined);
+        list.extend(below.cloned());
         let inherits = &self.instance.job.inherit_variables;
+        let roots = self.pipeline.written.iter().copied();
         list.extend(
-            self.pipeline
-                .written
-                .iter()
+            roots
                 .filter(|variable| inherits.lets(&variable.key))
-                .copied()
                 .chain(&self.instance.variables)
                 .chain(self.rule)
-                .map(|variable| Variable {
-                    key: variable.key.clone(),
-                    value: variable.value.clone(),
-                    raw: variable.raw.unwrap_or(false),
-                    public: true,
-                    ..Variable::default()
-                }),
+                .map(of_yaml),
         );
-        list.extend(context.overriding.iter().cloned());
+        list.extend(context.later.user.iter().cloned());
+        let mut fitting = self.fitting.iter().peekable();
+        for place in 0..=context.overriding.len() {
+            while let Some(scoped) = fitting.next_if(|scoped| scoped.place <= place) {
+                list.push(scoped.variable.clone());
+            }
+            list.extend(context.overriding.get(place).cloned());
+        }
         list
     }
 
@@ -249,7 +334,10 @@ impl<'p> JobScope<'p> {
 
 impl Lookup for JobScope<'_> {
     fn seen(&self, name: &str) -> Option<Seen<'_>> {
-        if let Some(found) = self.pipeline.overriding.get(name) {
+        if let Some(found) = self.overriding(name) {
+            return Some(Seen::from(found));
+        }
+        if let Some(found) = self.pipeline.user.get(name) {
             return Some(Seen::from(*found));
         }
         let yaml = self.rule.iter().rev().chain(&self.instance.variables);
@@ -262,23 +350,29 @@ impl Lookup for JobScope<'_> {
         {
             return Some(Seen::from(*found));
         }
-        if let Some((_, value)) = self.own.iter().find(|(key, _)| *key == name) {
-            return Some(Seen {
-                value,
-                raw: false,
-                file: false,
-                masked: false,
-            });
+        if let Some(found) = self.pipeline.predefined.get(name) {
+            return Some(Seen::from(*found));
         }
-        self.pipeline
-            .predefined
-            .get(name)
-            .map(|found| Seen::from(*found))
+        let own = self.own.iter().find(|(key, _)| *key == name);
+        own.map(|(_, value)| Seen {
+            value,
+            raw: false,
+            file: false,
+            masked: false,
+        })
     }
 
     fn levels(&self, name: &str) -> Vec<Level> {
         let has = |list: &[YamlVariable]| list.iter().any(|variable| variable.key == name);
-        let mut levels = levels_in(&self.pipeline.context.overriding, name);
+        let mut levels: Vec<Level> = self
+            .overriding(name)
+            .map(|found| found.level)
+            .into_iter()
+            .collect();
+        levels.extend(levels_in(&self.pipeline.context.overriding, name));
+        levels.dedup();
+        let user = self.pipeline.user.contains_key(name);
+        levels.extend(user.then_some(Level::Predefined));
         levels.extend(has(self.rule).then_some(Level::Rule));
         levels.extend(has(&self.instance.variables).then_some(Level::Job));
         if self.instance.job.inherit_variables.lets(name) {
@@ -292,44 +386,92 @@ impl Lookup for JobScope<'_> {
     }
 }
 
+fn of_yaml(variable: &YamlVariable) -> Variable {
+    Variable {
+        key: variable.key.clone(),
+        value: variable.value.clone(),
+        raw: variable.raw.unwrap_or(false),
+        public: true,
+        ..Variable::default()
+    }
+}
+
 fn of_job(instance: &Instance) -> Vec<(&'static str, String)> {
+    let (name, job) = (&instance.name, &instance.job);
     let mut own = vec![
-        ("CI_JOB_NAME", instance.name.clone()),
-        ("CI_JOB_STAGE", instance.job.stage.clone()),
-        (
-            "CI_NODE_TOTAL",
-            instance.number.map_or(1, |(_, total)| total).to_string(),
-        ),
+        ("CI_JOB_NAME", name.clone()),
+        ("CI_JOB_NAME_SLUG", slugify(name)),
+        ("CI_JOB_GROUP_NAME", group_name(name).to_owned()),
+        ("CI_JOB_STAGE", job.stage.clone()),
     ];
+    if matches!(job.when.as_str(), "manual" | "delayed") {
+        own.push(("CI_JOB_MANUAL", "true".to_owned()));
+    }
     if let Some((number, _)) = instance.number {
         own.push(("CI_NODE_INDEX", number.to_string()));
     }
-    if instance.job.when == "manual" {
-        own.push(("CI_JOB_MANUAL", "true".to_owned()));
-    }
+    let total = instance.number.map_or(1, |(_, total)| total);
+    own.push(("CI_NODE_TOTAL", total.to_string()));
     own
 }
 
-/// What is known of an environment before it exists: its name expanded, the rest as it is written.
-fn of_environment(environment: &Json, scope: &dyn Lookup) -> Vec<(&'static str, String)> {
-    let text = |key: &str| environment[key].as_str();
-    let Some(name) = text("name") else {
-        return Vec::new();
-    };
-    let variables = reachable([name], scope);
-    let name = expand(name, &variables, DirectOptions::default()).unwrap_or_default();
-    let action = text("action").unwrap_or("start").to_owned();
+/// What is known of an environment before it exists: its name is expanded, its address as it is written.
+fn of_environment(instance: &Instance, name: &str) -> Vec<(&'static str, String)> {
+    let written = &instance.job.keywords["environment"];
+    let text = |key: &str| written[key].as_str();
+    let tier = text("deployment_tier").unwrap_or_else(|| environment_tier(name));
     let mut own = vec![
-        ("CI_ENVIRONMENT_NAME", name),
-        ("CI_ENVIRONMENT_ACTION", action),
+        ("CI_ENVIRONMENT_NAME", name.to_owned()),
+        ("CI_ENVIRONMENT_SLUG", environment_slug(name)),
+        (
+            "CI_ENVIRONMENT_ACTION",
+            text("action").unwrap_or("start").to_owned(),
+        ),
+        ("CI_ENVIRONMENT_TIER", tier.to_owned()),
     ];
-    for (key, variable) in [
-        ("deployment_tier", "CI_ENVIRONMENT_TIER"),
-        ("url", "CI_ENVIRONMENT_URL"),
-    ] {
-        own.extend(text(key).map(|value| (variable, value.to_owned())));
-    }
+    own.extend(text("url").map(|url| ("CI_ENVIRONMENT_URL", url.to_owned())));
     own
+}
+
+impl Context {
+    /// What holds around all jobs, for the pipeline's name; `workflow` are the variables of the workflow's matching rule.
+    pub fn around(&self, config: &Config, workflow: &[YamlVariable]) -> Vec<Variable> {
+        PipelineScope::new(self, config, workflow).list()
+    }
+}
+
+/// The variables that a job has, later ones win.
+pub fn scoped(
+    context: &Context,
+    config: &Config,
+    workflow: &[YamlVariable],
+    instance: &Instance,
+    rule: &[YamlVariable],
+) -> Vec<Variable> {
+    let pipeline = PipelineScope::new(context, config, workflow);
+    JobScope::new(&pipeline, instance, rule).list()
+}
+
+/// The name of a job's environment, expanded by what is known before the pipeline is saved.
+pub fn environment_name(
+    context: &Context,
+    config: &Config,
+    workflow: &[YamlVariable],
+    instance: &Instance,
+    rule: &[YamlVariable],
+) -> Option<String> {
+    let pipeline = PipelineScope::new(context, config, workflow);
+    JobScope::new(&pipeline, instance, rule).environment
+}
+
+/// Expands a text by a list that is expanded itself first; unknown names vanish.
+pub fn fill(text: &str, variables: impl FnOnce() -> Vec<Variable>) -> String {
+    if !text.contains(['$', '%']) {
+        return text.to_owned();
+    }
+    let variables = variables();
+    let expanded = sort_and_expand(&variables, SortOptions::default()).unwrap_or(variables);
+    expand(text, &expanded, DirectOptions::default()).unwrap_or_else(|_| text.to_owned())
 }
 
 /// The variables that texts refer to, directly or through others, expanded among themselves.
@@ -366,4 +508,85 @@ pub fn reachable<'t>(
 /// A text with those references replaced that are known.
 pub fn filled(text: &str, variables: &[Variable]) -> String {
     expand_existing(text, variables, DirectOptions::default()).unwrap_or_else(|_| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use footplate_model::{JobKind, PipelineSource};
+    use serde_json::json;
+
+    use super::*;
+    use crate::job::Job;
+
+    fn plain(key: &str, value: &str) -> Variable {
+        Variable {
+            key: key.to_owned(),
+            value: value.to_owned(),
+            ..Variable::default()
+        }
+    }
+
+    fn context() -> Context {
+        Context {
+            ref_name: "main".to_owned(),
+            tag: false,
+            source: PipelineSource::Push,
+            project: None,
+            predefined: vec![plain("P", "1")],
+            overriding: vec![plain("GROUP", "all"), plain("GIVEN", "yes")],
+            later: Later {
+                predefined: vec![plain("CI_PIPELINE_IID", "7")],
+                user: vec![plain("GITLAB_USER_LOGIN", "ann")],
+                scoped: ["review/*", "review/a"]
+                    .map(|scope| ScopedVariable {
+                        scope: scope.to_owned(),
+                        place: 1,
+                        variable: plain("GROUP", scope),
+                    })
+                    .to_vec(),
+            },
+        }
+    }
+
+    /// What a job of an environment sees, without what is predefined of the job itself.
+    fn seen_in(environment: &str) -> String {
+        let mut job = Job::new("job", crate::yaml::Span::default(), JobKind::Build);
+        let keyword = json!({"name": environment});
+        job.keywords.insert("environment".to_owned(), keyword);
+        let instance = crate::expand::expand(&[std::sync::Arc::new(job)])
+            .expect("a job without parallel")
+            .remove(0);
+        let (context, config) = (context(), Config::default());
+        let pipeline = PipelineScope::new(&context, &config, &[]);
+        let scope = JobScope::new(&pipeline, &instance, &[]);
+        for variable in scope.list() {
+            let newest = scope.list().into_iter().rev();
+            let counts = newest.into_iter().find(|other| other.key == variable.key);
+            let counts = counts.map(|counts| counts.value);
+            let seen = scope.seen(&variable.key).map(|seen| seen.value.to_owned());
+            assert_eq!(seen, counts, "{}", variable.key);
+        }
+        let own = |variable: &Variable| {
+            !variable.key.starts_with("CI_JOB")
+                && !variable.key.starts_with("CI_NODE")
+                && !variable.key.starts_with("CI_ENVIRONMENT")
+        };
+        let list = scope.list().into_iter().filter(own);
+        let list: Vec<String> = list
+            .map(|variable| format!("{}={}", variable.key, variable.value))
+            .collect();
+        list.join(" ")
+    }
+
+    #[test]
+    fn layers_stand_in_their_order() {
+        assert_eq!(
+            seen_in("review/a"),
+            "P=1 CI_PIPELINE_IID=7 GITLAB_USER_LOGIN=ann GROUP=all GROUP=review/* GROUP=review/a GIVEN=yes"
+        );
+        assert_eq!(
+            seen_in("production"),
+            "P=1 CI_PIPELINE_IID=7 GITLAB_USER_LOGIN=ann GROUP=all GIVEN=yes"
+        );
+    }
 }

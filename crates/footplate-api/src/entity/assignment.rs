@@ -4,6 +4,8 @@ use footplate_app::{definition::Definition, runner::Assignment};
 use footplate_model::{FailureReason, GitStrategy};
 use serde_json::{Value as Json, json};
 
+use super::steps::{hooks, steps};
+
 /// Reports in the format that each is uploaded in, with its default name (`runner-protocol.md §6.1`).
 const GZIP_REPORTS: [(&str, &str); 8] = [
     ("junit", "junit.xml"),
@@ -40,7 +42,7 @@ pub fn assignment(of: &Assignment) -> Json {
             shown
         })
         .collect();
-    json!({
+    let mut payload = json!({
         "id": job.id.0,
         "token": of.token,
         "allow_git_fetch": project.settings.build_git_strategy == GitStrategy::Fetch,
@@ -76,37 +78,25 @@ pub fn assignment(of: &Assignment) -> Json {
             "trace_sections": true, "token_mask_prefixes": ["glpat-"],
             "failure_reasons": FailureReason::ALL.iter().map(|reason| reason.as_str()).collect::<Vec<_>>(),
         },
-    })
+    });
+    // Runners of some versions cannot read an empty value of these.
+    let run = of.definition.keyword("run");
+    if !run.is_null() {
+        payload["run"] = json!(run.to_string());
+    }
+    if let Some(secrets) = &of.secrets {
+        payload["secrets"] = secrets.clone();
+    }
+    payload
 }
 
-fn lines(value: &Json) -> Vec<String> {
+/// Texts of a keyword, however deep they are nested.
+pub(super) fn lines(value: &Json) -> Vec<String> {
     match value {
         Json::String(text) => vec![text.clone()],
         Json::Array(items) => items.iter().flat_map(lines).collect(),
         _ => Vec::new(),
     }
-}
-
-fn steps(definition: &Definition, timeout: i64) -> Vec<Json> {
-    let mut script = lines(definition.keyword("before_script"));
-    script.extend(lines(definition.keyword("script")));
-    let mut steps = vec![
-        json!({"name": "script", "script": script, "timeout": timeout, "when": "on_success", "allow_failure": false}),
-    ];
-    let after = lines(definition.keyword("after_script"));
-    if !after.is_empty() {
-        steps.push(json!({"name": "after_script", "script": after, "timeout": timeout, "when": "always", "allow_failure": true}));
-    }
-    steps
-}
-
-fn hooks(definition: &Definition) -> Vec<Json> {
-    let hooks = definition.keyword("hooks");
-    ["pre_get_sources_script", "post_get_sources_script"]
-        .into_iter()
-        .filter(|name| !hooks[*name].is_null())
-        .map(|name| json!({"name": name, "script": lines(&hooks[name])}))
-        .collect()
 }
 
 /// An image or service.

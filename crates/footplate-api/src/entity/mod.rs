@@ -7,6 +7,7 @@ pub mod job;
 pub mod pipeline;
 pub mod project;
 pub mod runner;
+mod steps;
 pub mod user;
 
 use footplate_model::Timestamp;

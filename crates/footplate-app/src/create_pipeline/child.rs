@@ -1,21 +1,21 @@
 //! A bridge starts its downstream pipeline (`pipeline-processing.md §12`).
 
-use footplate_ci::variables::Variable;
 use footplate_git::GitRef;
 use footplate_model::{
     FailureReason, GivenVariable, Job, JobId, JobKind, Pipeline, PipelineId, PipelineSource,
-    Project, Status, User, VariableType, policy::Ability,
+    Project, Status, User, policy::Ability,
 };
 use footplate_pipeline::Event;
-use footplate_store::{Tx, jobs, pipelines, projects, protected_refs, users};
+use footplate_store::{Tx, job_variables, jobs, pipelines, projects, protected_refs, users};
 use serde_json::{Map, Value as Json};
 
-use super::{PipelineRequest, Upstream, context::compiler_variables, rows::fill};
+use super::{PipelineRequest, Upstream};
 use crate::{
     Actor, App, Error, Result, UserActor,
     access::{find_project, ref_locked, ref_protected, standing},
     definition::Definition,
     movement::{happen, key},
+    runner::artifact_sources,
 };
 
 /// Levels of children below the root.
@@ -26,13 +26,18 @@ const MAX_FAMILY: i64 = 1000;
 const MAX_REPEATS: usize = 2;
 
 /// A bridge with what stands around it.
-struct Start {
-    bridge: Job,
-    definition: Definition,
-    pipeline: Pipeline,
-    project: Project,
-    user: User,
-    given: Vec<GivenVariable>,
+#[derive(Clone)]
+pub(super) struct Start {
+    pub(super) bridge: Job,
+    pub(super) definition: Definition,
+    pub(super) pipeline: Pipeline,
+    pub(super) project: Project,
+    pub(super) user: User,
+    /// Whose artifacts the bridge takes.
+    pub(super) sources: Vec<JobId>,
+    /// Variables of their dotenv reports.
+    pub(super) dotenv: Vec<GivenVariable>,
+    pub(super) given: Vec<GivenVariable>,
 }
 
 /// Why a downstream pipeline could not be made, and the messages that are kept with the bridge.
@@ -86,12 +91,23 @@ impl App {
                     None => None,
                 };
                 let given = given_variables(tx, &keys, &pipeline, &bridge).await?;
+                let jobs = jobs::list_of_pipeline(tx, pipeline.id).await?;
+                let sources: Vec<JobId> = artifact_sources(&jobs, &bridge, &definition)
+                    .iter()
+                    .map(|job| job.id)
+                    .collect();
+                let mut dotenv = Vec::new();
+                for source in &sources {
+                    dotenv.extend(job_variables::list(tx, &keys, *source, true).await?);
+                }
                 Ok::<_, Error>(project.zip(user).map(|(project, user)| Start {
                     bridge,
                     definition,
                     pipeline,
                     project,
                     user,
+                    sources,
+                    dotenv,
                     given,
                 }))
             })
@@ -147,8 +163,9 @@ impl App {
         let Some(commit) = self.repository(start.project.id).commit(&sha).await? else {
             return Ok(Err(FailureReason::DownstreamPipelineCreationFailed.into()));
         };
+        let known = self.known(&start, Some(&start.project)).await?;
         Ok(Ok(PipelineRequest {
-            variables: forwarded(&start),
+            variables: known.forwarded(&start),
             project: start.project,
             user: start.user,
             git_ref,
@@ -170,9 +187,9 @@ impl App {
     }
 
     async fn project_request(&self, start: Start) -> Result<Result<PipelineRequest, Failed>> {
-        let variables = bridge_variables(&start);
         let trigger = start.definition.keyword("trigger").clone();
-        let path = fill(trigger["project"].as_str().unwrap_or_default(), &variables);
+        let known = self.known(&start, None).await?;
+        let path = known.fill(trigger["project"].as_str().unwrap_or_default());
         let (by, actor, now) = (
             crate::ProjectRef::Path(path),
             Actor::User(UserActor {
@@ -203,9 +220,7 @@ impl App {
         if project.id == start.project.id {
             return Ok(Err(FailureReason::InvalidBridgeTrigger.into()));
         }
-        let branch = trigger["branch"]
-            .as_str()
-            .map(|branch| fill(branch, &variables));
+        let branch = trigger["branch"].as_str().map(|branch| known.fill(branch));
         let Some(branch) = branch.or_else(|| project.default_branch.clone()) else {
             return Ok(Err(reference_not_found()));
         };
@@ -239,8 +254,9 @@ impl App {
             return Ok(Err(reference_not_found()));
         };
         let protected = ref_protected(&protections, git_ref.is_tag(), git_ref.short());
+        let known = self.known(&start, Some(&project)).await?;
         Ok(Ok(PipelineRequest {
-            variables: forwarded(&start),
+            variables: known.forwarded(&start),
             project,
             user: start.user,
             git_ref,
@@ -371,51 +387,4 @@ async fn given_variables(
     let mut given = crate::pipeline_variables(tx, keys, pipeline.id).await?;
     given.extend(footplate_store::job_variables::list(tx, keys, bridge.id, false).await?);
     Ok(given)
-}
-
-fn bridge_variables(start: &Start) -> Vec<Variable> {
-    let mut list: Vec<Variable> = start
-        .definition
-        .job
-        .variables
-        .iter()
-        .map(Variable::from)
-        .collect();
-    list.extend(compiler_variables(&super::context::given(&start.given)));
-    list
-}
-
-/// What goes downstream (`pipeline-processing.md §12.5`); later ones win.
-fn forwarded(start: &Start) -> Vec<GivenVariable> {
-    let forward = &start.definition.keyword("trigger")["forward"];
-    let mut list: Vec<GivenVariable> = Vec::new();
-    if forward["yaml_variables"].as_bool().unwrap_or(true) {
-        let known = bridge_variables(start);
-        list.extend(
-            start
-                .definition
-                .job
-                .variables
-                .iter()
-                .map(|variable| GivenVariable {
-                    key: variable.key.clone(),
-                    value: if variable.raw {
-                        variable.value.clone()
-                    } else {
-                        footplate_ci::variables::expand_existing(
-                            &variable.value,
-                            &known,
-                            footplate_ci::variables::DirectOptions::default(),
-                        )
-                        .unwrap_or_else(|_| variable.value.clone())
-                    },
-                    variable_type: VariableType::EnvVar,
-                    raw: variable.raw,
-                }),
-        );
-    }
-    if forward["pipeline_variables"].as_bool().unwrap_or(false) {
-        list.extend(start.given.iter().cloned());
-    }
-    list
 }

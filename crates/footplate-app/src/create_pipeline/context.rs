@@ -1,19 +1,18 @@
 //! The variables that exist while a configuration is compiled (`pipeline-processing.md §14`, `§19` phase P).
 
-use footplate_ci::{Context, Level, variables::Variable};
-use footplate_git::GitRef;
-use footplate_model::{
-    GivenVariable, NamespaceId, Project, ProjectId, Timestamp, User, VariableOwner, VariableType,
-};
-use footplate_store::{Keys, Tx, namespaces, variables};
+use footplate_ci::{Context, Later, Level, ScopedVariable, variables::Variable};
+use footplate_git::{Commit, GitRef};
+use footplate_model::{GivenVariable, Project, ProjectId, Timestamp, User, VariableType};
+use footplate_store::{Tx, users};
 
 use super::PipelineRequest;
 use crate::{
-    App, Result,
+    App, Error, Result,
     variables::{
         facts::{CommitFacts, PipelineFacts, ProjectFacts, UserFacts},
         list::{JobVariable, VariableList},
         predefined,
+        secrets::{Protected, Secret, secrets},
     },
 };
 
@@ -21,38 +20,51 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(crate) struct ConfigVariables {
     /// Below the configuration's own.
-    pub(crate) predefined: VariableList,
+    predefined: VariableList,
+    /// The same, when the configuration was read.
+    numbered: VariableList,
     /// Above the configuration's own.
-    pub(crate) overriding: VariableList,
+    user: VariableList,
+    /// Above the user's: instance, groups, project.
+    secrets: Vec<Secret>,
+    /// Above all.
+    given: VariableList,
 }
 
 impl ConfigVariables {
     /// The compiler's context.
     pub(crate) fn context(&self, request: &PipelineRequest) -> Context {
+        let (mut overriding, mut scoped) = (Vec::new(), Vec::new());
+        for secret in &self.secrets {
+            let variable = Variable::from(secret.variable());
+            match secret.scope() {
+                None => overriding.push(variable),
+                Some(scope) => scoped.push(ScopedVariable {
+                    scope: scope.to_owned(),
+                    place: overriding.len(),
+                    variable,
+                }),
+            }
+        }
+        overriding.extend(compiler_variables(&self.given));
         Context {
             ref_name: request.git_ref.short().to_owned(),
             tag: request.git_ref.is_tag(),
             source: request.source,
             project: Some(request.project.full_path.clone()),
             predefined: compiler_variables(&self.predefined),
-            overriding: compiler_variables(&self.overriding),
+            overriding,
+            later: Later {
+                predefined: compiler_variables(&self.numbered),
+                user: compiler_variables(&self.user),
+                scoped,
+            },
         }
     }
 }
 
 pub(crate) fn compiler_variables(list: &VariableList) -> Vec<Variable> {
-    list.0
-        .iter()
-        .map(|variable| Variable {
-            key: variable.key.clone(),
-            value: variable.value.clone(),
-            raw: variable.raw,
-            file: variable.file,
-            masked: variable.masked,
-            public: variable.public,
-            level: variable.level,
-        })
-        .collect()
+    list.0.iter().map(Variable::from).collect()
 }
 
 /// A project as variables tell of it.
@@ -113,49 +125,69 @@ impl App {
                 )
             }),
         };
-        let commit = app.commit_facts(request).await?;
-        let mut predefined = predefined::project(server, &facts);
-        predefined.extend(predefined::pipeline(server, &facts, &pipeline, &commit));
-        let mut overriding = predefined::user(&user_facts(&request.user));
+        let tag = match &request.git_ref {
+            GitRef::Tag(name) => Some(name.as_str()),
+            GitRef::Branch(_) | GitRef::Other(_) => None,
+        };
+        let before = request.before_sha.as_deref().unwrap_or_default();
+        let mut commit = app
+            .commit_facts(request.project.id, &request.commit, before, tag)
+            .await?;
         let (keys, project, protected) = (
             app.keys().clone(),
             request.project.clone(),
-            request.protected,
+            Protected::on(request.protected),
         );
-        let secrets = app
+        let author = request.commit.author.email.clone();
+        let (login, secrets) = app
             .db()
             .read(async move |tx: &mut Tx<'_>| {
-                secret_variables(tx, &keys, project.id, project.namespace_id, protected, None).await
+                let login = author_login(tx, &author).await?;
+                let secrets =
+                    secrets(tx, &keys, project.id, project.namespace_id, protected).await?;
+                Ok::<_, Error>((login, secrets))
             })
             .await?;
-        overriding.extend(secrets);
-        overriding.extend(given(&request.variables));
+        commit.author_login = login;
+        let early = PipelineFacts {
+            iid: None,
+            ..pipeline.clone()
+        };
+        let mut predefined = predefined::project(server, &facts);
+        predefined.extend(predefined::pipeline(server, &facts, &early, &commit));
         Ok(ConfigVariables {
             predefined,
-            overriding,
+            numbered: predefined::numbered(&pipeline),
+            user: predefined::user(&user_facts(&request.user)),
+            secrets,
+            given: given(&request.variables),
         })
     }
 
-    /// The commit as variables tell of it.
-    async fn commit_facts(&self, request: &PipelineRequest) -> Result<CommitFacts> {
-        let commit = &request.commit;
-        let tag_message = match &request.git_ref {
-            GitRef::Tag(name) => self
-                .repository(request.project.id)
-                .tag(name)
-                .await?
-                .and_then(|tag| tag.message),
-            GitRef::Branch(_) | GitRef::Other(_) => None,
+    /// A commit as variables tell of it, but for its author's login.
+    pub(crate) async fn commit_facts(
+        &self,
+        project: ProjectId,
+        commit: &Commit,
+        before_sha: &str,
+        tag: Option<&str>,
+    ) -> Result<CommitFacts> {
+        let tag = match tag {
+            Some(name) => self.repository(project).tag(name).await?,
+            None => None,
         };
-        Ok(CommitFacts {
-            sha: commit.id.to_string(),
-            before_sha: request.before_sha.clone().unwrap_or_default(),
-            message: commit.message.clone(),
-            author: format!("{} <{}>", commit.author.name, commit.author.email),
-            timestamp: commit.committer.iso8601(),
-            tag_message,
-        })
+        Ok(CommitFacts::of(
+            commit,
+            before_sha,
+            tag.and_then(|tag| tag.message),
+        ))
     }
+}
+
+/// The login of the user with a commit's address.
+pub(crate) async fn author_login(tx: &mut Tx<'_>, email: &str) -> Result<Option<String>> {
+    let found = users::find_by_email(tx, email).await?;
+    Ok(found.map(|user| user.username))
 }
 
 /// Pipeline or manual job variables as a list.
@@ -174,64 +206,4 @@ pub(crate) fn given(variables: &[GivenVariable]) -> VariableList {
             })
             .collect(),
     )
-}
-
-/// Variables of the instance, of the groups from the outermost in, and of the project. `environment` chooses among
-/// scopes; without one only those for every environment count.
-pub(crate) async fn secret_variables(
-    tx: &mut Tx<'_>,
-    keys: &Keys,
-    project: ProjectId,
-    namespace: NamespaceId,
-    protected: bool,
-    environment: Option<&str>,
-) -> Result<VariableList> {
-    let mut owners = vec![VariableOwner::Instance];
-    let mut groups = namespaces::list_ancestors(tx, namespace).await?;
-    groups.sort_by_key(|group| group.full_path.matches('/').count());
-    owners.extend(
-        groups
-            .into_iter()
-            .map(|group| VariableOwner::Group(group.id)),
-    );
-    owners.push(VariableOwner::Project(project));
-    let mut list = VariableList::default();
-    for owner in owners {
-        let mut found = variables::list(tx, keys, owner).await?;
-        found.retain(|variable| {
-            (protected || !variable.protected)
-                && scope_matches(&variable.environment_scope, environment)
-        });
-        found.sort_by_key(|variable| {
-            (
-                variable.environment_scope != "*",
-                variable.environment_scope.len(),
-            )
-        });
-        list.0.extend(found.into_iter().map(|variable| JobVariable {
-            key: variable.key,
-            value: variable.value,
-            public: false,
-            masked: variable.masked,
-            file: variable.variable_type == VariableType::File,
-            raw: variable.raw,
-            level: level(owner),
-        }));
-    }
-    Ok(list)
-}
-
-fn level(owner: VariableOwner) -> Level {
-    match owner {
-        VariableOwner::Instance => Level::Instance,
-        VariableOwner::Group(_) => Level::Group,
-        VariableOwner::Project(_) => Level::Project,
-    }
-}
-
-fn scope_matches(scope: &str, environment: Option<&str>) -> bool {
-    match environment {
-        None => scope == "*",
-        Some(name) => footplate_model::wildcard_matches(scope, name),
-    }
 }

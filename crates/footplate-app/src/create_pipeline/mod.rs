@@ -3,6 +3,7 @@
 mod child;
 mod compile;
 mod context;
+mod forward;
 mod rows;
 
 use footplate_ci::{Compiled, Diagnostic, Outcome, PipelineWhy};
@@ -16,7 +17,7 @@ use footplate_store::{Tx, pipelines, projects};
 use serde_json::{Map, Value as Json};
 
 pub(crate) use compile::{Compilation, Files};
-pub(crate) use context::{ConfigVariables, given, project_facts, secret_variables, user_facts};
+pub(crate) use context::{ConfigVariables, author_login, given, project_facts, user_facts};
 pub(crate) use rows::seconds;
 
 use crate::{App, Error, Result, rules::skip_token::asks_to_skip};

@@ -3,12 +3,12 @@
 use std::collections::{BTreeSet, HashMap};
 
 use footplate_ci::{
-    Chosen, Compiled, Context, Evaluated, PipelineWhy, durations, scoped,
-    variables::{DirectOptions, SortOptions, Variable, expand, sort_and_expand},
+    Chosen, Compiled, Context, Evaluated, PipelineWhy, durations, environment_name, scoped,
+    variables::Variable,
 };
 use footplate_model::{
-    Job, JobId, JobKind, OnJobFailure, OnNewCommit, Pipeline, PipelineFailureReason, PipelineId,
-    PipelineSource, SchedulingType, Status, Timestamp, When,
+    FailureReason, Job, JobId, JobKind, OnJobFailure, OnNewCommit, Pipeline, PipelineFailureReason,
+    PipelineId, PipelineSource, SchedulingType, Status, Timestamp, When,
 };
 use footplate_store::{
     Topic, Tx, environments, jobs, pipelines, projects, resource_groups, stages,
@@ -21,6 +21,9 @@ use crate::{
     definition::Definition,
     rules::slug::{environment_slug, environment_tier},
 };
+
+/// Bytes of an environment's name.
+const ENVIRONMENT_LIMIT: usize = 255;
 
 /// Everything that is to be inserted.
 pub(super) struct Plan {
@@ -105,13 +108,12 @@ impl Plan {
             if let Some(key) = &row.resource_group {
                 resource_groups::ensure(tx, project, key, now).await?;
             }
-            if let Some(name) = row
-                .environment
-                .as_deref()
-                .filter(|_| starts_environment(definition))
+            if let Some(name) = &row.environment
+                && row.status != Status::Failed
+                && let Some(tier) = started_tier(definition, name)
             {
-                let (slug, tier) = (environment_slug(name), environment_tier(name));
-                environments::ensure(tx, project, name, &slug, tier, now).await?;
+                let slug = environment_slug(name);
+                environments::ensure(tx, project, name, &slug, &tier, now).await?;
             }
         }
         projects::touch(tx, stored.project_id, stored.created_at).await?;
@@ -120,12 +122,20 @@ impl Plan {
     }
 }
 
-fn starts_environment(definition: &str) -> bool {
-    Definition::parse(definition).is_ok_and(|definition| {
-        definition.keyword("environment")["action"]
-            .as_str()
-            .is_none_or(|action| action == "start")
-    })
+/// The tier of the environment that a job starts, as written or guessed.
+fn started_tier(definition: &str, name: &str) -> Option<String> {
+    let definition = Definition::parse(definition).ok()?;
+    let written = definition.keyword("environment");
+    let tier = written["deployment_tier"].as_str();
+    (written["action"].as_str().unwrap_or("start") == "start")
+        .then(|| tier.unwrap_or_else(|| environment_tier(name)).to_owned())
+}
+
+/// Whether an expanded name can be an environment's (`ci-yaml.md §17`).
+fn names_environment(name: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_/${}. ".contains(c);
+    let inside = !name.is_empty() && name.len() <= ENVIRONMENT_LIMIT && name.chars().all(allowed);
+    inside && !name.starts_with('/') && !name.ends_with('/')
 }
 
 impl App {
@@ -214,33 +224,14 @@ fn bare(request: &PipelineRequest, status: Status, now: Timestamp) -> Pipeline {
 
 fn pipeline_name(compiled: &Compiled, context: &Context, evaluated: &Evaluated) -> Option<String> {
     let name = compiled.config.workflow.name.as_deref()?;
-    let mut variables = context.predefined.clone();
-    variables.extend(
-        compiled
-            .config
-            .variables
-            .iter()
-            .chain(&evaluated.workflow_variables)
-            .map(|variable| Variable {
-                key: variable.key.clone(),
-                value: variable.value.clone(),
-                raw: variable.raw.unwrap_or(false),
-                ..Variable::default()
-            }),
-    );
-    variables.extend(context.overriding.iter().cloned());
+    let variables = context.around(&compiled.config, &evaluated.workflow_variables);
     let name: String = fill(name, &variables).trim().chars().take(255).collect();
     (!name.is_empty()).then_some(name)
 }
 
 /// Expands a text by a list that is expanded itself first.
 pub(crate) fn fill(text: &str, variables: &[Variable]) -> String {
-    if !text.contains(['$', '%']) {
-        return text.to_owned();
-    }
-    let expanded =
-        sort_and_expand(variables, SortOptions::default()).unwrap_or_else(|_| variables.to_vec());
-    expand(text, &expanded, DirectOptions::default()).unwrap_or_else(|_| text.to_owned())
+    footplate_ci::fill(text, || variables.to_vec())
 }
 
 fn job_row(
@@ -270,6 +261,17 @@ fn job_row(
         .iter()
         .position(|stage| *stage == instance.job.stage)
         .unwrap_or_default();
+    let environment = environment_name(
+        context,
+        &compiled.config,
+        &evaluated.workflow_variables,
+        instance,
+        &chosen.rule_variables,
+    );
+    let failure_reason = environment
+        .as_deref()
+        .is_some_and(|name| !names_environment(name))
+        .then_some(FailureReason::EnvironmentCreationFailure);
     let mut roots = compiled.config.variables.clone();
     roots.extend(evaluated.workflow_variables.iter().cloned());
     let definition = Definition::of(chosen, &roots).text()?;
@@ -281,7 +283,7 @@ fn job_row(
         name: instance.name.clone(),
         stage: instance.job.stage.clone(),
         stage_idx: i64::try_from(stage_idx).unwrap_or(i64::MAX),
-        status: Status::Created,
+        status: failure_reason.map_or(Status::Created, |_| Status::Failed),
         when: When::parse(&chosen.when)
             .ok_or_else(|| Error::internal(format!("unknown when `{}`", chosen.when)))?,
         allow_failure: chosen.allow_failure,
@@ -302,7 +304,7 @@ fn job_row(
         },
         definition_id: 0,
         start_in: chosen.start_in.as_deref().and_then(seconds),
-        environment: filled(&keyword("environment")["name"]),
+        environment,
         resource_group: filled(keyword("resource_group")).filter(|key| !key.is_empty()),
         interruptible: chosen
             .interruptible
@@ -312,14 +314,14 @@ fn job_row(
         processed: false,
         enqueue_immediately: false,
         exit_code: None,
-        failure_reason: None,
+        failure_reason,
         coverage: None,
         coverage_regex: keyword("coverage_regex").as_str().map(str::to_owned),
         created_at: now,
         updated_at: now,
         queued_at: None,
         started_at: None,
-        finished_at: None,
+        finished_at: failure_reason.map(|_| now),
         scheduled_at: None,
         erased_at: None,
         erased_by: None,

@@ -480,6 +480,10 @@ fn demanded(definition: &Definition) -> Vec<&'static str> {
         ),
         ("return_exit_code", exit_codes),
         ("fallback_cache_keys", fallback),
+        (
+            "native_steps_integration",
+            !definition.keyword("run").is_null(),
+        ),
     ]
     .into_iter()
     .filter_map(|(name, asked)| asked.then_some(name))

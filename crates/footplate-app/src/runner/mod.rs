@@ -3,6 +3,7 @@
 mod artifacts;
 mod assign;
 mod dependencies;
+mod external_secrets;
 mod payload;
 mod register;
 mod report;
@@ -17,6 +18,7 @@ use footplate_store::{
 
 pub use artifacts::{ArtifactUpload, Uploaded};
 pub use assign::{JobRequest, Offered, RunnerInfo};
+pub(crate) use dependencies::artifact_sources;
 pub use payload::{Assignment, Dependency};
 pub use register::{Registered, Registration, RunnerOwner};
 pub use report::{Report, ReportOutcome};

@@ -1,19 +1,24 @@
 //! Everything that a runner has to know of a job it takes (`runner-protocol.md §2.5`).
 
+use std::collections::BTreeSet;
+
 use footplate_ci::variables::{DirectOptions, Variable, expand_existing};
 use footplate_git::Sha;
-use footplate_model::{Job, JobId, Pipeline, Project, Runner};
-use footplate_store::{Tx, queue, users};
+use footplate_model::{AccessLevel, Job, JobId, Pipeline, Project, Runner};
+use footplate_store::{Tx, environments, members, queue, users};
 use serde_json::Value as Json;
 
-use super::{assign::Claimed, dependencies::artifact_sources};
+use super::{assign::Claimed, dependencies::artifact_sources, external_secrets::external_secrets};
 use crate::{
     App, Error, Result,
+    create_pipeline::author_login,
     definition::Definition,
     variables::{
         facts::CommitFacts,
-        job::{JobContext, expanded, job_variables_of},
+        id_tokens::{Bearer, id_tokens},
+        job::{JobContext, expanded, job_variables_of, pipeline_facts, with_tokens},
         list::{JobVariable, VariableList},
+        secrets::Protected,
     },
 };
 
@@ -42,6 +47,8 @@ pub struct Assignment {
     pub depth: i64,
     /// Cache instructions with their final keys.
     pub cache: Vec<Json>,
+    /// What the runner fetches from secret managers, by variable.
+    pub secrets: Option<Json>,
     /// Image and services, with variables expanded.
     pub image: Option<Json>,
     /// Services.
@@ -75,33 +82,22 @@ impl App {
             .commit_of_project(claimed.project.id, &sha)
             .await?
             .ok_or_else(|| Error::internal("the commit of a pipeline is gone"))?;
-        let tag_message = if claimed.pipeline.tag {
-            let tag = repository.tag(&claimed.pipeline.ref_name).await?;
-            tag.and_then(|tag| tag.message)
-        } else {
-            None
-        };
-        let facts = CommitFacts {
-            sha: claimed.pipeline.sha.clone(),
-            before_sha: claimed.pipeline.before_sha.clone(),
-            message: commit.message.clone(),
-            author: format!("{} <{}>", commit.author.name, commit.author.email),
-            timestamp: commit.committer.iso8601(),
-            tag_message,
-        };
+        let tag = claimed.pipeline.tag.then_some(&*claimed.pipeline.ref_name);
+        let before = &claimed.pipeline.before_sha;
+        let facts = self
+            .commit_facts(claimed.project.id, &commit, before, tag)
+            .await?;
         let sources: Vec<Job> = artifact_sources(&claimed.jobs, &claimed.job, &claimed.definition)
             .into_iter()
             .cloned()
             .collect();
-        let (keys, server, runner) = (
-            self.keys().clone(),
-            self.settings().server.clone(),
-            runner.clone(),
-        );
+        let (keys, server, offered) = (self.keys().clone(), self.settings().server.clone(), runner);
+        let runner = runner.clone();
         let claimed = std::sync::Arc::new(claimed);
-        let (at, ids) = (
+        let (at, ids, email) = (
             claimed.clone(),
             sources.iter().map(|job| job.id).collect::<Vec<_>>(),
+            commit.author.email.clone(),
         );
         let (list, instance_jobs, queue_size) = self
             .db()
@@ -109,6 +105,10 @@ impl App {
                 let user = match at.job.user_id {
                     Some(user) => users::find(tx, user).await?,
                     None => None,
+                };
+                let facts = CommitFacts {
+                    author_login: author_login(tx, &email).await?,
+                    ..facts.clone()
                 };
                 let context = JobContext {
                     server: &server,
@@ -120,6 +120,7 @@ impl App {
                     commit: &facts,
                     runner: Some(&runner),
                     token: Some(&at.token),
+                    protected: Protected::on(at.job.protected),
                 };
                 let list = job_variables_of(tx, &keys, &context, &ids).await?;
                 let instance = runner.runner_type == footplate_model::RunnerType::Instance;
@@ -131,6 +132,13 @@ impl App {
                 Ok::<_, Error>((list, shared, queue::count_to_thousand(tx).await?))
             })
             .await?;
+        let list = match claimed.definition.keyword("id_tokens").as_object() {
+            Some(written) => {
+                let tokens = self.id_tokens(&claimed, &offered, written, &list).await?;
+                with_tokens(list, tokens)
+            }
+            None => list,
+        };
         let variables = expanded(list);
         let dependencies = sources
             .iter()
@@ -143,7 +151,8 @@ impl App {
                 })
             })
             .collect();
-        let depth = variable(&variables, "GIT_DEPTH")
+        let depth = variables
+            .last("GIT_DEPTH")
             .and_then(|text| text.trim().parse().ok())
             .unwrap_or(claimed.project.settings.ci_default_git_depth)
             .max(0);
@@ -151,12 +160,14 @@ impl App {
         // The thread that read may still hold its share.
         let claimed = std::sync::Arc::unwrap_or_clone(claimed);
         Ok(Assignment {
-            repo_url: variable(&variables, "CI_REPOSITORY_URL")
+            repo_url: variables
+                .last("CI_REPOSITORY_URL")
                 .unwrap_or_default()
                 .to_owned(),
             refspecs: refspecs(&claimed.pipeline, depth),
             depth,
             cache,
+            secrets: external_secrets(&claimed.definition, &variables),
             image: expand_json(claimed.definition.keyword("image"), &variables),
             services: claimed
                 .definition
@@ -178,7 +189,48 @@ impl App {
         })
     }
 
-    /// Cache keys: of files, with the counter of «clear caches», apart for protected refs (`runner-protocol.md §6.6`).
+    /// The id tokens that a job asks for.
+    async fn id_tokens(
+        &self,
+        claimed: &std::sync::Arc<Claimed>,
+        runner: &Runner,
+        written: &serde_json::Map<String, Json>,
+        list: &VariableList,
+    ) -> Result<VariableList> {
+        let (at, now) = (claimed.clone(), self.now());
+        let (user, level, facts, environment) = self
+            .db()
+            .read(async move |tx: &mut Tx<'_>| {
+                let (mut user, mut level) = (None, AccessLevel::NONE);
+                if let Some(id) = at.job.user_id {
+                    user = users::find(tx, id).await?;
+                    level = members::project_level(tx, at.project.id, id, now).await?;
+                }
+                let environment = match &at.job.environment {
+                    Some(name) => environments::find_by_name(tx, at.project.id, name).await?,
+                    None => None,
+                };
+                let facts = pipeline_facts(tx, &at.pipeline).await?;
+                Ok::<_, Error>((user, level, facts, environment))
+            })
+            .await?;
+        let bearer = Bearer {
+            server: &self.settings().server,
+            project: &claimed.project,
+            pipeline: &claimed.pipeline,
+            facts: &facts,
+            job: &claimed.job,
+            definition: &claimed.definition,
+            runner,
+            user: user.as_ref(),
+            level,
+            environment: environment.as_ref(),
+            now,
+        };
+        id_tokens(&bearer, written, list, &self.signing_key().await?)
+    }
+
+    /// Caches with their suffixes, and the keys that files make; the runner fills in variables (`runner-protocol.md §6.6`).
     async fn cache(
         &self,
         claimed: &Claimed,
@@ -186,49 +238,19 @@ impl App {
         repository: &footplate_git::Repository,
         sha: &Sha,
     ) -> Result<Vec<Json>> {
-        let settings = &claimed.project.settings;
-        let known = plain(variables);
         let mut list = Vec::new();
         let written = claimed.definition.keyword("cache");
         for cache in written.as_array().into_iter().flatten() {
             let mut cache = cache.clone();
-            let suffix = |unprotect: bool| {
-                let index = settings.jobs_cache_index.map(|index| format!("-{index}"));
-                let scope = match (
-                    settings.ci_separated_caches && !unprotect,
-                    claimed.job.protected,
-                ) {
-                    (false, _) => "",
-                    (true, true) => "-protected",
-                    (true, false) => "-non_protected",
-                };
-                format!("{}{scope}", index.unwrap_or_default())
-            };
-            let suffix = suffix(cache["unprotect"].as_bool().unwrap_or(false));
+            let suffix = cache_suffix(claimed, cache["unprotect"] == true);
             let key = match &cache["key"] {
-                Json::String(text) => expand_text(text, &known),
-                Json::Object(_) => {
-                    let files: Vec<String> = cache["key"]["files"]
-                        .as_array()
-                        .into_iter()
-                        .flatten()
-                        .filter_map(Json::as_str)
-                        .map(|path| expand_text(path, &known))
-                        .collect();
-                    let mut hash = file_key(repository, sha, &files).await?;
-                    if let Some(prefix) = cache["key"]["prefix"].as_str() {
-                        hash = format!("{}-{hash}", expand_text(prefix, &known));
-                    }
-                    hash
-                }
+                Json::String(text) => text.clone(),
+                Json::Object(_) => file_key(repository, sha, &cache["key"], variables).await?,
                 _ => "default".to_owned(),
             };
             cache["key"] = Json::from(format!("{key}{suffix}"));
-            if let Some(keys) = cache["fallback_keys"].as_array_mut() {
-                for key in keys {
-                    let text = expand_text(key.as_str().unwrap_or_default(), &known);
-                    *key = Json::from(format!("{text}{suffix}"));
-                }
+            for key in cache["fallback_keys"].as_array_mut().into_iter().flatten() {
+                *key = Json::from(format!("{}{suffix}", key.as_str().unwrap_or_default()));
             }
             list.push(cache);
         }
@@ -236,52 +258,59 @@ impl App {
     }
 }
 
-/// The key of `cache:key:files`: the SHA-1-like digest of the last commits that touched them, `default` without any.
+/// What keeps caches apart: the counter of «clear caches», and protected refs (`ci-yaml.md §16`).
+fn cache_suffix(claimed: &Claimed, unprotect: bool) -> String {
+    let settings = &claimed.project.settings;
+    let index = settings.jobs_cache_index.map(|index| format!("-{index}"));
+    let scope = match (
+        settings.ci_separated_caches,
+        claimed.job.protected && !unprotect,
+    ) {
+        (false, _) => "",
+        (true, true) => "-protected",
+        (true, false) => "-non_protected",
+    };
+    format!("{}{scope}", index.unwrap_or_default())
+}
+
+/// The key of `cache:key:files`: SHA-1 over the last commits that touched them, `default` without any.
 async fn file_key(
     repository: &footplate_git::Repository,
     sha: &Sha,
-    files: &[String],
+    key: &Json,
+    variables: &VariableList,
 ) -> Result<String> {
-    use sha2::{Digest, Sha256};
-    let commits: Vec<Sha> = repository
-        .last_commits_for_paths(sha, files)
-        .await?
+    let known = plain(variables);
+    let files: Vec<String> = ["files", "files_commits"]
+        .iter()
+        .filter_map(|name| key[*name].as_array())
+        .flatten()
+        .filter_map(Json::as_str)
+        .map(|path| expand_text(path, &known))
+        .collect();
+    let touched = repository.last_commits_for_paths(sha, &files).await?;
+    let commits: BTreeSet<String> = touched
         .into_iter()
         .flatten()
+        .map(|commit| commit.to_string())
         .collect();
-    if commits.is_empty() {
-        return Ok("default".to_owned());
-    }
-    let joined: Vec<&str> = commits.iter().map(Sha::as_str).collect();
-    let digest = Sha256::digest(joined.join("-"));
-    Ok(digest
-        .iter()
-        .take(20)
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
-}
-
-fn variable<'v>(variables: &'v VariableList, name: &str) -> Option<&'v str> {
-    variables
-        .0
-        .iter()
-        .rev()
-        .find(|variable| variable.key == name)
-        .map(|variable| variable.value.as_str())
+    let digest = if commits.is_empty() {
+        "default".to_owned()
+    } else {
+        let joined = Vec::from_iter(commits).join("-");
+        let digest =
+            ring::digest::digest(&ring::digest::SHA1_FOR_LEGACY_USE_ONLY, joined.as_bytes());
+        let bytes = digest.as_ref().iter();
+        bytes.map(|byte| format!("{byte:02x}")).collect()
+    };
+    Ok(match key["prefix"].as_str() {
+        Some(prefix) if !prefix.is_empty() => format!("{prefix}-{digest}"),
+        Some(_) | None => digest,
+    })
 }
 
 fn plain(variables: &VariableList) -> Vec<Variable> {
-    variables
-        .0
-        .iter()
-        .map(|variable| Variable {
-            key: variable.key.clone(),
-            value: variable.value.clone(),
-            raw: variable.raw,
-            file: variable.file,
-            ..Variable::default()
-        })
-        .collect()
+    variables.0.iter().map(Variable::from).collect()
 }
 
 fn expand_text(text: &str, variables: &[Variable]) -> String {

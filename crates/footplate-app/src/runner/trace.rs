@@ -9,7 +9,7 @@ use footplate_pipeline::Event;
 use footplate_store::{Topic, Tx, jobs, projects, queue::Running};
 
 use super::{TokenJob, contact_is_due, job_of, note_contact};
-use crate::{App, Error, Result, create_pipeline::secret_variables, movement::key};
+use crate::{App, Error, Result, movement::key, variables::secrets::secret_variables};
 
 /// A piece of a trace.
 #[derive(Debug, Clone)]
@@ -90,14 +90,13 @@ impl App {
                     return Ok(values);
                 };
                 if let Some(project) = projects::find(tx, job.project_id).await? {
-                    let environment = job.environment.as_deref().unwrap_or_default();
                     let list = secret_variables(
                         tx,
                         &keys,
                         project.id,
                         project.namespace_id,
                         job.protected,
-                        Some(environment),
+                        job.environment.as_deref(),
                     )
                     .await?;
                     values.extend(

@@ -1,5 +1,6 @@
 //! The facts that predefined variables are made of, gathered once for a pipeline.
 
+use footplate_git::Commit;
 use footplate_model::{NamespaceId, PipelineSource, ProjectId, Timestamp, UserId, Visibility};
 
 /// The instance.
@@ -29,6 +30,19 @@ impl ServerFacts {
             .map_or(self.url.as_str(), |(_, rest)| rest);
         rest.split_once('/')
             .map_or(rest, |(authority, _)| authority)
+    }
+
+    /// Host, and the port where it is not the scheme's own.
+    pub fn fqdn(&self) -> String {
+        let own = match self.protocol() {
+            "https" => "443",
+            _ => "80",
+        };
+        if self.port() == own {
+            self.host().to_owned()
+        } else {
+            format!("{}:{}", self.host(), self.port())
+        }
     }
 
     /// The path of the external URL, without a slash at its end; empty at the root.
@@ -105,10 +119,27 @@ pub struct CommitFacts {
     pub message: String,
     /// `Name <email>`.
     pub author: String,
-    /// RFC 3339 with the author's offset.
+    /// Login of the author where somebody here has that address.
+    pub author_login: Option<String>,
+    /// RFC 3339 in whole seconds, with the committer's offset.
     pub timestamp: String,
     /// Message of an annotated tag.
     pub tag_message: Option<String>,
+}
+
+impl CommitFacts {
+    /// From a commit; who its author is here is not known yet.
+    pub fn of(commit: &Commit, before_sha: &str, tag_message: Option<String>) -> Self {
+        Self {
+            sha: commit.id.to_string(),
+            before_sha: before_sha.to_owned(),
+            message: commit.message.clone(),
+            author: format!("{} <{}>", commit.author.name, commit.author.email),
+            author_login: None,
+            timestamp: commit.committer.iso8601().replace(".000", ""),
+            tag_message,
+        }
+    }
 }
 
 /// A pipeline as far as it is known when its configuration is compiled.
@@ -130,6 +161,14 @@ pub struct PipelineFacts {
     pub name: Option<String>,
     /// Pipeline, project and job of the bridge that started it.
     pub upstream: Option<(i64, i64, i64)>,
+}
+
+impl PipelineFacts {
+    /// The whole name of the ref.
+    pub fn full_ref(&self) -> String {
+        let kind = if self.tag { "tags" } else { "heads" };
+        format!("refs/{kind}/{}", self.ref_name)
+    }
 }
 
 /// The user of a pipeline or job.
@@ -185,5 +224,22 @@ mod tests {
             parts("http://[::1]:80/x"),
             own(["http", "[::1]:80", "[::1]", "80"])
         );
+    }
+
+    #[test]
+    fn a_name_has_its_port_only_where_it_is_not_the_usual_one() {
+        for (url, fqdn) in [
+            ("http://127.0.0.1:8080", "127.0.0.1:8080"),
+            ("https://ci.example.com/gitlab", "ci.example.com"),
+            ("https://ci.example.com:443", "ci.example.com"),
+            ("https://ci.example.com:80", "ci.example.com:80"),
+        ] {
+            let server = ServerFacts {
+                url: url.to_owned(),
+                version: String::new(),
+                revision: String::new(),
+            };
+            assert_eq!(server.fqdn(), fqdn);
+        }
     }
 }

@@ -5,21 +5,29 @@ use footplate_ci::{
     variables::{SortOptions, Variable, sort_and_expand},
 };
 use footplate_model::{
-    GivenVariable, Job, JobId, JobKind, Pipeline, PipelineId, Project, Runner, User, When,
+    GivenVariable, Job, JobId, Pipeline, PipelineId, PipelineSource, Project, Runner, User, When,
+    environment_slug, environment_tier, group_name, slugify,
 };
-use footplate_store::{Keys, Tx, environments, job_variables, pipelines};
+use footplate_store::{
+    Keys, Tx,
+    environments::{self, Environment},
+    job_variables, pipelines,
+};
 
 use super::{
     facts::{CommitFacts, PipelineFacts, ServerFacts},
     list::{JobVariable, VariableList},
     predefined,
+    secrets::{Protected, fitting, secrets},
 };
 use crate::{
     Error, Result,
-    create_pipeline::{given, project_facts, secret_variables, user_facts},
-    definition::Definition,
-    rules::slug::{environment_slug, environment_tier, slugify},
+    create_pipeline::{given, project_facts, user_facts},
+    definition::{DefinedVariable, Definition},
 };
+
+/// The last variable of [`persisted`].
+const LAST_PERSISTED: &str = "CI_REPOSITORY_URL";
 
 /// What stands around a job that is about to run.
 pub(crate) struct JobContext<'c> {
@@ -32,6 +40,7 @@ pub(crate) struct JobContext<'c> {
     pub(crate) commit: &'c CommitFacts,
     pub(crate) runner: Option<&'c Runner>,
     pub(crate) token: Option<&'c str>,
+    pub(crate) protected: Protected,
 }
 
 /// Variables given with a pipeline.
@@ -53,18 +62,54 @@ pub(crate) async fn job_variables_of(
     context: &JobContext<'_>,
     dotenv_from: &[JobId],
 ) -> Result<VariableList> {
-    let (job, pipeline) = (context.job, context.pipeline);
-    let mut list = VariableList::default();
-    job_predefined(context, &mut list);
-    let facts = project_facts(context.project);
-    list.extend(predefined::project(context.server, &facts));
-    let upstream = match pipeline.source_job_id {
-        Some(id) => footplate_store::jobs::find(tx, id)
-            .await?
-            .map(|bridge| (bridge.pipeline_id.0, bridge.project_id.0, bridge.id.0)),
+    let (job, pipeline, project) = (context.job, context.pipeline, context.project);
+    let environment = match &job.environment {
+        Some(name) => environments::find_by_name(tx, project.id, name).await?,
         None => None,
     };
-    let pipeline_facts = PipelineFacts {
+    let mut list = persisted(context);
+    list.extend(job_predefined(context, environment.as_ref()));
+    let facts = project_facts(project);
+    list.extend(predefined::project(context.server, &facts));
+    list.extend(predefined::pipeline(
+        context.server,
+        &facts,
+        &pipeline_facts(tx, pipeline).await?,
+        context.commit,
+    ));
+    if let Some(runner) = context.runner {
+        runner_variables(runner, &mut list);
+    }
+    list.0
+        .extend(context.definition.job.variables.iter().map(written));
+    if let Some(user) = context.user {
+        list.extend(predefined::user(&user_facts(user)));
+    }
+    for id in dotenv_from {
+        list.extend(given(&job_variables::list(tx, keys, *id, true).await?));
+    }
+    let all = secrets(
+        tx,
+        keys,
+        project.id,
+        project.namespace_id,
+        context.protected,
+    )
+    .await?;
+    list.extend(fitting(all, job.environment.as_deref()));
+    list.extend(given(&pipeline_variables(tx, keys, pipeline.id).await?));
+    list.extend(given(&job_variables::list(tx, keys, job.id, false).await?));
+    persisted_environment(context, environment.as_ref(), &mut list);
+    Ok(list)
+}
+
+/// The pipeline of a job as variables tell of it.
+pub(crate) async fn pipeline_facts(tx: &mut Tx<'_>, pipeline: &Pipeline) -> Result<PipelineFacts> {
+    let upstream = match pipeline.source_job_id {
+        Some(id) => footplate_store::jobs::find(tx, id).await?,
+        None => None,
+    };
+    Ok(PipelineFacts {
         ref_name: pipeline.ref_name.clone(),
         tag: pipeline.tag,
         protected: pipeline.protected,
@@ -72,180 +117,131 @@ pub(crate) async fn job_variables_of(
         created_at: pipeline.created_at,
         iid: Some(pipeline.iid),
         name: pipeline.name.clone(),
-        upstream,
-    };
-    list.extend(predefined::pipeline(
-        context.server,
-        &facts,
-        &pipeline_facts,
-        context.commit,
-    ));
-    if let Some(runner) = context.runner {
-        list.public("CI_RUNNER_ID", &runner.id.to_string());
-        list.public("CI_RUNNER_DESCRIPTION", &runner.description);
-        list.public(
-            "CI_RUNNER_TAGS",
-            &serde_json::Value::from(runner.tag_list.clone()).to_string(),
-        );
-    }
-    environment(tx, context, &mut list).await?;
-    list.0.extend(
-        context
-            .definition
-            .job
-            .variables
-            .iter()
-            .map(|variable| JobVariable {
-                key: variable.key.clone(),
-                value: variable.value.clone(),
-                public: true,
-                masked: false,
-                file: false,
-                raw: variable.raw,
-                level: Level::Job,
-            }),
-    );
-    if let Some(user) = context.user {
-        list.extend(predefined::user(&user_facts(user)));
-    }
-    for id in dotenv_from {
-        for variable in job_variables::list(tx, keys, *id, true).await? {
-            list.0.push(JobVariable {
-                key: variable.key,
-                value: variable.value,
-                public: false,
-                masked: false,
-                file: false,
-                raw: false,
-                level: Level::Pipeline,
-            });
-        }
-    }
-    let project = context.project;
-    list.extend(
-        secret_variables(
-            tx,
-            keys,
-            project.id,
-            project.namespace_id,
-            job.protected,
-            Some(job.environment.as_deref().unwrap_or_default()),
-        )
-        .await?,
-    );
-    list.extend(given(&pipeline_variables(tx, keys, pipeline.id).await?));
-    list.extend(given(&job_variables::list(tx, keys, job.id, false).await?));
-    Ok(list)
+        upstream: upstream.map(|bridge| (bridge.pipeline_id.0, bridge.project_id.0, bridge.id.0)),
+    })
 }
 
-fn job_predefined(context: &JobContext<'_>, list: &mut VariableList) {
+/// What exists because the job does: phase J.
+fn persisted(context: &JobContext<'_>) -> VariableList {
     let (job, server) = (context.job, context.server);
+    let mut list = VariableList::default();
     let base = format!("{}/{}", server.url, context.project.full_path);
     list.public("CI_PIPELINE_ID", &context.pipeline.id.to_string());
     list.public(
         "CI_PIPELINE_URL",
         &format!("{base}/-/pipelines/{}", context.pipeline.id),
     );
-    if let Some(token) = context.token {
-        let host = base
-            .split_once("://")
-            .map_or(base.as_str(), |(_, host)| host);
-        let url = format!("{}://gitlab-ci-token:{token}@{host}.git", server.protocol());
-        list.public("CI_JOB_ID", &job.id.to_string());
-        list.public("CI_JOB_URL", &format!("{base}/-/jobs/{}", job.id));
-        list.masked("CI_JOB_TOKEN", token);
-        if let Some(started) = job.started_at {
-            list.public("CI_JOB_STARTED_AT", &started.iso_seconds());
-        }
-        list.public("CI_REGISTRY_USER", "gitlab-ci-token");
-        list.masked("CI_REGISTRY_PASSWORD", token);
-        list.0.push(JobVariable {
-            key: "CI_REPOSITORY_URL".to_owned(),
-            value: url,
-            public: false,
-            masked: false,
-            file: false,
-            raw: false,
-            level: Level::Predefined,
-        });
+    let Some(token) = context.token else {
+        return list;
+    };
+    let host = base
+        .split_once("://")
+        .map_or(base.as_str(), |(_, host)| host);
+    let url = format!("{}://gitlab-ci-token:{token}@{host}.git", server.protocol());
+    list.public("CI_JOB_ID", &job.id.to_string());
+    list.public("CI_JOB_URL", &format!("{base}/-/jobs/{}", job.id));
+    list.masked("CI_JOB_TOKEN", token);
+    if let Some(started) = job.started_at {
+        list.public("CI_JOB_STARTED_AT", &started.iso_seconds());
     }
+    list.public("CI_REGISTRY_USER", "gitlab-ci-token");
+    list.masked("CI_REGISTRY_PASSWORD", token);
+    list.hidden(LAST_PERSISTED, &url);
+    list
+}
+
+fn job_predefined(context: &JobContext<'_>, environment: Option<&Environment>) -> VariableList {
+    let (job, mut list) = (context.job, VariableList::default());
     list.public("CI_JOB_NAME", &job.name);
     list.public("CI_JOB_NAME_SLUG", &slugify(&job.name));
     list.public("CI_JOB_GROUP_NAME", group_name(&job.name));
     list.public("CI_JOB_STAGE", &job.stage);
-    if matches!(job.when, When::Manual | When::Delayed) && job.kind == JobKind::Build {
+    if matches!(job.when, When::Manual | When::Delayed) {
         list.public("CI_JOB_MANUAL", "true");
     }
-    match context.definition.job.number {
-        Some((number, total)) => {
-            list.public("CI_NODE_INDEX", &number.to_string());
-            list.public("CI_NODE_TOTAL", &total.to_string());
-        }
-        None => list.public("CI_NODE_TOTAL", "1"),
+    if context.pipeline.source == PipelineSource::Trigger {
+        list.public("CI_PIPELINE_TRIGGERED", "true");
     }
+    if let Some((number, _)) = context.definition.job.number {
+        list.public("CI_NODE_INDEX", &number.to_string());
+    }
+    let total = context.definition.job.number.map_or(1, |(_, total)| total);
+    list.public("CI_NODE_TOTAL", &total.to_string());
+    if let Some(name) = &job.environment {
+        let written = context.definition.keyword("environment");
+        let guessed = environment.map_or_else(|| environment_tier(name), |known| &known.tier);
+        list.public("CI_ENVIRONMENT_NAME", name);
+        list.public(
+            "CI_ENVIRONMENT_ACTION",
+            written["action"].as_str().unwrap_or("start"),
+        );
+        list.public(
+            "CI_ENVIRONMENT_TIER",
+            written["deployment_tier"].as_str().unwrap_or(guessed),
+        );
+    }
+    list
 }
 
-/// A job's name without the number or matrix values behind it.
-pub(crate) fn group_name(name: &str) -> &str {
-    let cut = name.find(": [").or_else(|| {
-        let digits = name.trim_end_matches(|c: char| c.is_ascii_digit());
-        let rest = digits
-            .strip_suffix('/')
-            .or_else(|| digits.strip_suffix(' '))?;
-        (digits.len() < name.len())
-            .then(|| rest.trim_end_matches(|c: char| c.is_ascii_digit()).len())
-    });
-    name[..cut.unwrap_or(name.len())].trim_end()
-}
-
-async fn environment(
-    tx: &mut Tx<'_>,
+/// What is known of the job's environment itself. It stands above everything, and the URL is filled by all below it.
+fn persisted_environment(
     context: &JobContext<'_>,
+    environment: Option<&Environment>,
     list: &mut VariableList,
-) -> Result<()> {
+) {
     let Some(name) = &context.job.environment else {
-        return Ok(());
+        return;
     };
-    let written = context.definition.keyword("environment");
-    let stored = environments::find_by_name(tx, context.project.id, name).await?;
-    let (slug, tier) = match &stored {
-        Some(stored) => (stored.slug.clone(), stored.tier.clone()),
-        None => (environment_slug(name), environment_tier(name).to_owned()),
-    };
-    list.public("CI_ENVIRONMENT_NAME", name);
+    if let Some(environment) = environment {
+        list.public("CI_ENVIRONMENT_ID", &environment.id.to_string());
+    }
+    let slug = environment.map_or_else(|| environment_slug(name), |known| known.slug.clone());
     list.public("CI_ENVIRONMENT_SLUG", &slug);
-    list.public(
-        "CI_ENVIRONMENT_ACTION",
-        written["action"].as_str().unwrap_or("start"),
-    );
-    list.public(
-        "CI_ENVIRONMENT_TIER",
-        written["deployment_tier"].as_str().unwrap_or(&tier),
-    );
-    if let Some(url) = written["url"].as_str() {
+    let written = context.definition.keyword("environment")["url"].as_str();
+    let url = written.or_else(|| environment?.external_url.as_deref());
+    if let Some(url) = url {
         list.public("CI_ENVIRONMENT_URL", url);
     }
-    if let Some(stored) = stored {
-        list.public("CI_ENVIRONMENT_ID", &stored.id.to_string());
+}
+
+fn runner_variables(runner: &Runner, list: &mut VariableList) {
+    list.public("CI_RUNNER_ID", &runner.id.to_string());
+    list.public("CI_RUNNER_DESCRIPTION", &runner.description);
+    // JSON the way Ruby shows a list, with a blank after each comma.
+    let tags: Vec<String> = runner
+        .tag_list
+        .iter()
+        .map(|tag| serde_json::Value::from(tag.as_str()).to_string())
+        .collect();
+    list.public("CI_RUNNER_TAGS", &format!("[{}]", tags.join(", ")));
+}
+
+fn written(variable: &DefinedVariable) -> JobVariable {
+    JobVariable {
+        key: variable.key.clone(),
+        value: variable.value.clone(),
+        public: true,
+        masked: false,
+        file: false,
+        raw: variable.raw,
+        level: Level::Job,
     }
-    Ok(())
+}
+
+/// Puts tokens where GitLab has them: behind what exists because the job does.
+pub(crate) fn with_tokens(mut list: VariableList, tokens: VariableList) -> VariableList {
+    let last = list
+        .0
+        .iter()
+        .position(|variable| variable.key == LAST_PERSISTED);
+    let at = last.map_or(0, |at| at + 1);
+    list.0.splice(at..at, tokens.0);
+    list
 }
 
 /// The list as runners get it: sorted, expanded, with what cannot be expanded kept (`runner-protocol.md §2.5`).
 pub(crate) fn expanded(list: VariableList) -> VariableList {
-    let plain: Vec<Variable> = list
-        .0
-        .iter()
-        .map(|variable| Variable {
-            key: variable.key.clone(),
-            value: variable.value.clone(),
-            raw: variable.raw,
-            file: variable.file,
-            masked: variable.masked,
-            public: variable.public,
-            level: variable.level,
-        })
-        .collect();
+    let plain: Vec<Variable> = list.0.iter().map(Variable::from).collect();
     let options = SortOptions {
         keep_undefined: true,
         expand_raw_refs: false,

@@ -1,6 +1,6 @@
 //! A list of variables in order; the last of a name wins.
 
-use footplate_ci::Level;
+use footplate_ci::{Level, variables::Variable};
 
 /// A variable on its way to a job.
 #[derive(Clone, PartialEq, Eq)]
@@ -29,6 +29,20 @@ impl std::fmt::Debug for JobVariable {
     }
 }
 
+impl From<&JobVariable> for Variable {
+    fn from(variable: &JobVariable) -> Self {
+        Self {
+            key: variable.key.clone(),
+            value: variable.value.clone(),
+            raw: variable.raw,
+            file: variable.file,
+            masked: variable.masked,
+            public: variable.public,
+            level: variable.level,
+        }
+    }
+}
+
 /// Variables in order.
 #[derive(Debug, Clone, Default)]
 pub struct VariableList(pub Vec<JobVariable>);
@@ -42,6 +56,11 @@ impl VariableList {
     /// Appends one whose value is text of people: `$` in it means nothing.
     pub fn raw(&mut self, key: &str, value: &str) {
         self.push(key, value, true, false, true);
+    }
+
+    /// Appends one that holds a token: service containers do not see it.
+    pub fn hidden(&mut self, key: &str, value: &str) {
+        self.push(key, value, false, false, false);
     }
 
     /// Appends one that is replaced in the trace.
@@ -59,6 +78,12 @@ impl VariableList {
             raw,
             level: Level::Predefined,
         });
+    }
+
+    /// The value of a name.
+    pub fn last(&self, key: &str) -> Option<&str> {
+        let mut found = self.0.iter().rev().filter(|variable| variable.key == key);
+        found.next().map(|variable| variable.value.as_str())
     }
 
     /// Appends another list.

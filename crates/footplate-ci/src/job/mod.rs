@@ -154,7 +154,8 @@ pub fn read(
 }
 
 impl Job {
-    fn new(name: &str, span: Span, kind: JobKind) -> Self {
+    /// A job that says nothing of itself.
+    pub(crate) fn new(name: &str, span: Span, kind: JobKind) -> Self {
         Self {
             name: name.to_owned(),
             span,

@@ -49,10 +49,13 @@ pub fn sorted(variables: &[Variable]) -> Result<Vec<usize>, CollectionError> {
             if variable.raw {
                 return Vec::new();
             }
+            // A variable that refers to its own name means the values below it.
+            let own = variable.key.as_str();
             references(&variable.value)
-                .filter(|name| *name != variables[index].key)
-                .filter_map(|name| by_name.get(name))
-                .flatten()
+                .filter_map(|name| Some((name, by_name.get(name)?)))
+                .flat_map(|(name, found)| {
+                    found.iter().filter(move |at| name != own || **at < index)
+                })
                 .copied()
                 .collect()
         })
@@ -135,22 +138,18 @@ pub fn sort_and_expand(
     for index in order {
         if !variables[index].raw {
             let own = variables[index].key.as_str();
-            let value = replace(&variables[index].value, |name| {
-                if name == own {
-                    return Replacement::Keep;
-                }
-                match done.get(name) {
-                    None if options.keep_undefined => Replacement::Keep,
-                    None => Replacement::Text(String::new()),
-                    Some(at) => {
-                        let other: &Variable = &expanded[*at];
-                        let stays = (other.raw && !options.expand_raw_refs)
-                            || (other.file && !options.expand_file_refs);
-                        if stays {
-                            Replacement::Keep
-                        } else {
-                            Replacement::Text(other.value.clone())
-                        }
+            let value = replace(&variables[index].value, |name| match done.get(name) {
+                None if name == own || options.keep_undefined => Replacement::Keep,
+                None => Replacement::Text(String::new()),
+                Some(at) if name == own && *at > index => Replacement::Keep,
+                Some(at) => {
+                    let other: &Variable = &expanded[*at];
+                    let stays = (other.raw && !options.expand_raw_refs)
+                        || (other.file && !options.expand_file_refs);
+                    if stays {
+                        Replacement::Keep
+                    } else {
+                        Replacement::Text(other.value.clone())
                     }
                 }
             });

@@ -7,3 +7,4 @@ mod kill;
 mod pages;
 mod pipeline_states;
 mod runner_protocol;
+mod variables;
