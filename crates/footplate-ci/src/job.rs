@@ -183,6 +183,10 @@ pub fn read(
     own(check, &at, node, map, &mut job);
     // What a job holds is looked into only when the job itself is sound.
     if !check.sound_since(faults) {
+        if kind == JobKind::Bridge {
+            // GitLab looks for what was not looked into, and does not find it.
+            no_bridge(check, &at, node);
+        }
         return None;
     }
     if let Some(stage) = given(map, "stage") {
@@ -351,10 +355,17 @@ fn inherit(check: &mut Check, at: &str, node: Option<&Node>, job: &mut Job) -> I
                 Inherit::Named(names)
             }
             None => {
-                check.error(
-                    value.span,
-                    format!("{at}:{key} config should be a bool or array of strings"),
-                );
+                if value.as_seq().is_some() {
+                    check.error(
+                        value.span,
+                        format!("{at}:{key} config should be an array of strings"),
+                    );
+                } else {
+                    check.verbatim(
+                        value.span,
+                        format!("{at}:{key} should be a bool or array of strings"),
+                    );
+                }
                 Inherit::All
             }
         },
@@ -402,6 +413,22 @@ fn failure(check: &mut Check, at: &str, map: &Map, job: &mut Job) {
     }
 }
 
+fn no_bridge(check: &mut Check, at: &str, node: &Node) {
+    check.error(
+        node.span,
+        format!(
+            "{at} config should contain one of the keywords; trigger, status or needs:pipeline"
+        ),
+    );
+}
+
+/// A job that only mirrors a pipeline follows the stages.
+fn mirror(job: &mut Job, pipeline: String) {
+    job.keywords
+        .insert("bridge_needs".to_owned(), json!({"pipeline": pipeline}));
+    job.needs.take_if(|needs| needs.jobs.is_empty());
+}
+
 fn graph(check: &mut Check, at: &str, node: &Node, map: &Map, job: &mut Job) {
     if let Some(value) = given(map, "needs") {
         let allowed = if job.kind == JobKind::Bridge {
@@ -411,17 +438,12 @@ fn graph(check: &mut Check, at: &str, node: &Node, map: &Map, job: &mut Job) {
         };
         job.needs = needs(check, &format!("{at}:needs"), value, &allowed);
     }
-    let mirrors = job
-        .needs
-        .as_ref()
-        .is_some_and(|needs| needs.bridge.is_some());
-    if job.kind == JobKind::Bridge && given(map, "trigger").is_none() && !mirrors {
-        check.error(
-            node.span,
-            format!(
-                "{at} config should contain one of the keywords; trigger, status or needs:pipeline"
-            ),
-        );
+    let mirrored = job.needs.as_ref().and_then(|needs| needs.bridge.clone());
+    if job.kind == JobKind::Bridge && given(map, "trigger").is_none() {
+        match mirrored {
+            Some(pipeline) => mirror(job, pipeline),
+            None => no_bridge(check, at, node),
+        }
     }
     let Some(value) = given(map, "dependencies") else {
         return;

@@ -8,11 +8,12 @@ use super::{
     variables::{self, YamlVariable},
 };
 use crate::{
-    check::{Check, given, json as to_json, text},
+    check::{Check, flat, given, json as to_json, text},
     expr::Expr,
     yaml::{Map, Node, Span, Value},
 };
 
+const MAX_DEPTH: usize = 10;
 const MAX_PATTERNS: usize = 50;
 const MAX_REGEXP: usize = 255;
 const WEEK: f64 = 604_800.0;
@@ -72,43 +73,44 @@ pub struct Rule {
     pub json: Json,
 }
 
-/// Whether these are rules at all: mappings, in lists within lists. The location of this one fault is the owner's.
-pub fn are_rules(check: &mut Check, owner: &str, node: &Node) -> bool {
-    let fits = node
-        .as_seq()
-        .is_some_and(|items| flatten(items, 1, &mut Vec::new()));
+/// Whether a job's rules are rules at all: mappings, in lists within lists. The location of this one fault is the job's.
+pub fn are_rules(check: &mut Check, job: &str, node: &Node) -> bool {
+    let fits = node.as_seq().is_some_and(|items| nested(items, 1));
     if !fits {
         check.error(
             node.span,
-            format!("{owner} rules should be an array containing hashes and arrays of hashes"),
+            format!("{job} rules should be an array containing hashes and arrays of hashes"),
         );
     }
     fits
 }
 
+fn nested(items: &[Node], depth: usize) -> bool {
+    items.iter().all(|item| match item.as_seq() {
+        Some(inner) => depth < MAX_DEPTH && nested(inner, depth + 1),
+        None => item.as_map().is_some(),
+    })
+}
+
 /// Reads a list of rules; nested lists are flattened.
 pub fn rules(check: &mut Check, at: &str, node: &Node, kind: Kind) -> Option<Vec<Rule>> {
-    if !are_rules(check, at.strip_suffix(":rules").unwrap_or(at), node) {
+    if kind != Kind::Workflow && !are_rules(check, at.strip_suffix(":rules").unwrap_or(at), node) {
+        return None;
+    }
+    if node.as_seq().is_none() {
+        check.error(node.span, format!("{at} config should be a array"));
         return None;
     }
     let at = format!("{at}:rule");
-    let rules = crate::check::flat(node).into_iter();
-    Some(
-        rules
-            .filter_map(|item| item.as_map().map(|map| rule(check, &at, item, map, kind)))
-            .collect(),
-    )
-}
-
-fn flatten<'n>(items: &'n [Node], depth: usize, flat: &mut Vec<&'n Node>) -> bool {
-    items.iter().all(|item| match (&item.value, item.as_seq()) {
-        (Value::Map(_), _) => {
-            flat.push(item);
-            true
-        }
-        (_, Some(inner)) => depth < 10 && flatten(inner, depth + 1, flat),
-        _ => false,
-    })
+    let mut rules = Vec::new();
+    for item in flat(node) {
+        rules.extend(
+            check
+                .map(&at, item)
+                .map(|map| rule(check, &at, item, map, kind)),
+        );
+    }
+    Some(rules)
 }
 
 const OF_JOBS: [&str; 9] = [

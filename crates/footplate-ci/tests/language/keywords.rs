@@ -189,8 +189,9 @@ fn faults_at_the_root_in_default_and_in_a_job_have_their_places() {
 
 #[test]
 fn a_job_without_script_run_or_trigger_may_mirror_a_pipeline() {
-    let case = Case::new("mirror: {needs: {pipeline: group/project}}\n");
-    assert_eq!(case.errors(), Vec::<String>::new());
+    let mirror = Case::new("mirror: {needs: {pipeline: group/project}}\n").facts("mirror");
+    assert_eq!(mirror["bridge_needs"], json!({"pipeline": "group/project"}));
+    assert_eq!(mirror["scheduling_type"], "stage");
     let case = Case::new("rspec: {needs: [build]}\nbuild: {script: echo}\n");
     assert_eq!(
         case.errors(),
