@@ -332,7 +332,11 @@ fn inherit(check: &mut Check, at: &str, node: Option<&Node>, job: &mut Job) -> I
     let Some(map) = check.map(&at, node) else {
         return Inherit::All;
     };
+    let faults = check.faults();
     check.unknown_keys(&at, map, &["default", "variables"]);
+    if !check.sound_since(faults) {
+        return Inherit::All;
+    }
     let mut read = |key: &str| match given(map, key).map(|value| (value, &value.value)) {
         None | Some((_, Value::Bool(true))) => Inherit::All,
         Some((_, Value::Bool(false))) => Inherit::Nothing,

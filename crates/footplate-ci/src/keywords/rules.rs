@@ -94,9 +94,6 @@ fn nested(items: &[Node], depth: usize) -> bool {
 
 /// Reads a list of rules; nested lists are flattened.
 pub fn rules(check: &mut Check, at: &str, node: &Node, kind: Kind) -> Option<Vec<Rule>> {
-    if kind != Kind::Workflow && !are_rules(check, at.strip_suffix(":rules").unwrap_or(at), node) {
-        return None;
-    }
     if node.as_seq().is_none() {
         check.error(node.span, format!("{at} config should be a array"));
         return None;
