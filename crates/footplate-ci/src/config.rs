@@ -180,8 +180,10 @@ fn defaults(check: &mut Check, root: &Map) -> Defaults {
     if let Some(node) = given(root, "default")
         && let Some(map) = check.map("default", node)
     {
+        let faults = check.faults();
         check.unknown_keys("default", map, &DEFAULTS);
-        for name in DEFAULTS {
+        let sound = check.sound_since(faults);
+        for name in DEFAULTS.iter().copied().filter(|_| sound) {
             if let Some(value) = given(map, name)
                 && let Some(keyword) = plain(name)
             {

@@ -112,7 +112,11 @@ fn container(written: &Json) -> Json {
         .as_object()
         .into_iter()
         .flatten()
-        .map(|(key, value)| json!({"key": key, "value": text(value), "public": true, "masked": false, "raw": false}))
+        .map(|(key, value)| {
+            let raw = value["raw"].as_bool().unwrap_or(false);
+            let value = value.get("value").unwrap_or(value);
+            json!({"key": key, "value": text(value), "public": true, "masked": false, "raw": raw})
+        })
         .collect();
     let mut options = serde_json::Map::new();
     for (name, keys) in [
@@ -121,8 +125,13 @@ fn container(written: &Json) -> Json {
     ] {
         let given: serde_json::Map<String, Json> = keys
             .iter()
-            .filter(|key| !written[name][**key].is_null())
-            .map(|key| ((*key).to_owned(), written[name][*key].clone()))
+            .filter(|key| !written["executor_opts"][name][**key].is_null())
+            .map(|key| {
+                (
+                    (*key).to_owned(),
+                    written["executor_opts"][name][*key].clone(),
+                )
+            })
             .collect();
         if !given.is_empty() {
             options.insert(name.to_owned(), Json::Object(given));
@@ -190,4 +199,27 @@ fn cache(written: &Json) -> Json {
         "policy": written["policy"].as_str().unwrap_or("pull-push"), "paths": lines(&written["paths"]),
         "when": written["when"].as_str().unwrap_or("on_success"), "fallback_keys": lines(&written["fallback_keys"]),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::container;
+
+    #[test]
+    fn options_of_the_executor_and_raw_variables_reach_the_runner() {
+        let sent = container(&json!({
+            "name": "postgres",
+            "variables": {"A": "b", "C": {"value": "$D", "raw": true}},
+            "executor_opts": {"docker": {"platform": "arm64", "user": "dave"}, "kubernetes": {"user": 1001}},
+        }));
+        assert_eq!(
+            sent["executor_opts"],
+            json!({"docker": {"platform": "arm64", "user": "dave"}, "kubernetes": {"user": 1001}})
+        );
+        assert_eq!(sent["variables"][0]["value"], "b");
+        assert_eq!(sent["variables"][1]["value"], "$D");
+        assert_eq!(sent["variables"][1]["raw"], true);
+    }
 }

@@ -143,6 +143,10 @@ pub fn read(
     let mut inner = check.fresh();
     reader.own(check, &mut inner);
     if check.errors.len() > before {
+        if kind == JobKind::Bridge {
+            // GitLab looks for what was not looked into, and does not find it.
+            reader.no_bridge(check);
+        }
         return None;
     }
     let inherited = reader.parts(&mut inner, workflow_rules);

@@ -6,7 +6,7 @@ use super::Reader;
 use crate::{
     check::{Check, given},
     keywords::{
-        rules::{Kind, rules},
+        rules::{Kind, are_rules, rules},
         steps,
     },
     yaml::{Node, Value},
@@ -155,11 +155,9 @@ impl Reader<'_> {
         let Some(node) = given(self.map, "rules") else {
             return;
         };
-        let list = rules(inner, &format!("{}:rules", self.at), node, Kind::Job);
-        if list.is_none() {
-            check.errors.append(&mut inner.errors);
-        }
-        self.job.rules = Some(list.unwrap_or_default());
+        let list = are_rules(check, &self.at, node)
+            .then(|| rules(inner, &format!("{}:rules", self.at), node, Kind::Job));
+        self.job.rules = Some(list.flatten().unwrap_or_default());
     }
 
     fn text(&mut self, check: &mut Check, key: &str, attribute: &str) {

@@ -149,7 +149,11 @@ impl Reader<'_> {
         let Some(map) = check.map(&at, node) else {
             return Inherit::All;
         };
+        let faults = check.faults();
         check.unknown_keys(&at, map, &["default", "variables"]);
+        if !check.sound_since(faults) {
+            return Inherit::All;
+        }
         let mut read = |key: &str| match given(map, key) {
             None => Inherit::All,
             Some(value) => inherited(check, &format!("{at}:{key}"), value, key == "default"),
@@ -196,19 +200,33 @@ impl Reader<'_> {
         }
     }
 
+    pub(super) fn no_bridge(&self, check: &mut Check) {
+        check.error(
+            self.span,
+            format!(
+                "{} config should contain one of the keywords; trigger, status or needs:pipeline",
+                self.at
+            ),
+        );
+    }
+
+    /// A job that only mirrors a pipeline follows the stages.
+    fn mirror(&mut self, pipeline: &str) {
+        let needs = json!({"pipeline": pipeline});
+        self.job.keywords.insert("bridge_needs".to_owned(), needs);
+        self.job.needs.take_if(|needs| needs.jobs.is_empty());
+    }
+
     /// What keywords must be together.
-    pub(super) fn composed(&self, check: &mut Check) {
+    pub(super) fn composed(&mut self, check: &mut Check) {
         let needs = self.job.needs.as_ref();
         if self.job.kind == JobKind::Bridge {
-            let mirrors = needs.is_some_and(|needs| needs.bridge.is_some());
-            if given(self.map, "trigger").is_none() && !mirrors {
-                check.error(
-                    self.span,
-                    format!(
-                        "{} config should contain one of the keywords; trigger, status or needs:pipeline",
-                        self.at
-                    ),
-                );
+            let mirrored = needs.and_then(|needs| needs.bridge.clone());
+            if given(self.map, "trigger").is_none() {
+                match mirrored {
+                    Some(pipeline) => self.mirror(&pipeline),
+                    None => self.no_bridge(check),
+                }
             }
             return;
         }
@@ -259,11 +277,16 @@ fn inherited(check: &mut Check, at: &str, value: &Node, of_default: bool) -> Inh
             }
             Inherit::Named(names)
         }
-        (_, None) => {
+        (Value::Seq(_), None) => {
             check.error(
                 value.span,
-                format!("{at} config should be a bool or array of strings"),
+                format!("{at} config should be an array of strings"),
             );
+            Inherit::All
+        }
+        (_, None) => {
+            let message = format!("{at} should be a bool or array of strings");
+            check.verbatim(value.span, message);
             Inherit::All
         }
     }

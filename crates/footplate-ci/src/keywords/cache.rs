@@ -22,11 +22,13 @@ const KEYS: [&str; 7] = [
 ];
 
 pub fn cache(check: &mut Check, at: &str, node: &Node) -> Option<Json> {
+    // The list has a name of its own; each of its items is the `cache`.
+    let list = format!("{at}s");
     match &node.value {
         Value::Seq(items) if items.len() > MAX_CACHES => {
             check.error(
                 node.span,
-                format!("{at} config no more than {MAX_CACHES} caches can be created"),
+                format!("{list} config no more than {MAX_CACHES} caches can be created"),
             );
             None
         }
@@ -38,7 +40,7 @@ pub fn cache(check: &mut Check, at: &str, node: &Node) -> Option<Json> {
         _ => {
             check.error(
                 node.span,
-                format!("{at} config can only be a hash or an array"),
+                format!("{list} config can only be a hash or an array"),
             );
             None
         }

@@ -11,6 +11,7 @@ pub mod only;
 pub mod parallel;
 pub mod release;
 pub mod retry;
+mod rule_paths;
 pub mod rules;
 mod schema;
 pub mod secrets;

@@ -76,6 +76,7 @@ fn assets(check: &mut Check, at: &str, node: &Node) {
     let Some(map) = check.map(at, node) else {
         return;
     };
+    let faults = check.faults();
     check.unknown_keys(at, map, &["links"]);
     let links = given(map, "links");
     let items = links.and_then(Node::as_seq);
@@ -84,6 +85,9 @@ fn assets(check: &mut Check, at: &str, node: &Node) {
         check.error(span, format!("{at} links should be an array of hashes"));
     }
     check.present(at, "links", node.span, links);
+    if !check.sound_since(faults) {
+        return;
+    }
     for item in items.into_iter().flatten() {
         if let Some(map) = item.as_map() {
             link(check, &format!("{at}:links:link"), item, map);

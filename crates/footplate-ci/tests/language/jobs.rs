@@ -176,11 +176,15 @@ fn keys_of_builds_are_refused_for_bridges() {
         [
             "jobs:job config contains unknown keys: image, tags",
             "jobs:job when should be one of: on_success, on_failure, always, manual",
+            "jobs:job config should contain one of the keywords; trigger, status or needs:pipeline",
         ]
     );
     assert_eq!(
         faults("{trigger: a/b, allow_failure: {exit_codes: 1}}"),
-        ["jobs:job allow failure should be a boolean value"]
+        [
+            "jobs:job allow failure should be a boolean value",
+            "jobs:job config should contain one of the keywords; trigger, status or needs:pipeline",
+        ]
     );
 }
 

@@ -189,9 +189,24 @@ fn faults_at_the_root_in_default_and_in_a_job_have_their_places() {
 }
 
 #[test]
+fn a_faulty_default_is_not_looked_into_and_jobs_are() {
+    let case = Case::new("default: {stage: a, image: [b]}\nrspec: {script: echo, tags: a}\n");
+    let mut errors = case.errors();
+    errors.sort();
+    assert_eq!(
+        errors,
+        [
+            "default config contains unknown keys: stage",
+            "jobs:rspec:tags config should be an array of strings",
+        ]
+    );
+}
+
+#[test]
 fn a_job_without_script_run_or_trigger_may_mirror_a_pipeline() {
-    let case = Case::new("mirror: {needs: {pipeline: group/project}}\n");
-    assert_eq!(case.errors(), Vec::<String>::new());
+    let mirror = Case::new("mirror: {needs: {pipeline: group/project}}\n").facts("mirror");
+    assert_eq!(mirror["bridge_needs"], json!({"pipeline": "group/project"}));
+    assert_eq!(mirror["scheduling_type"], "stage");
     let case = Case::new("rspec: {needs: [build]}\nbuild: {script: echo}\n");
     assert_eq!(
         case.errors(),
