@@ -6,6 +6,7 @@ mod inputs;
 mod jobs;
 mod keywords;
 mod properties;
+mod variables;
 mod why;
 mod yaml;
 
