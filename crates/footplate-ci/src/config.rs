@@ -164,13 +164,13 @@ fn stages(check: &mut Check, node: Option<&Node>) -> Vec<String> {
             }
         }
     }
+    // An empty list says that there are no stages, not even the two at the ends.
+    if listed.is_empty() {
+        return listed;
+    }
     listed.retain(|stage| stage != ".pre" && stage != ".post");
     let mut stages = vec![".pre".to_owned()];
-    for stage in listed {
-        if !stages.contains(&stage) {
-            stages.push(stage);
-        }
-    }
+    stages.append(&mut listed);
     stages.push(".post".to_owned());
     stages
 }

@@ -60,7 +60,7 @@ impl Resolver<'_> {
     fn node(
         &mut self,
         value: &Node,
-        chain: &mut Vec<Vec<String>>,
+        chain: &mut Vec<Span>,
     ) -> Result<Option<Node>, ReferenceError> {
         let resolved = match &value.value {
             Value::Reference(argument) => {
@@ -100,7 +100,7 @@ impl Resolver<'_> {
         &mut self,
         span: Span,
         argument: &Node,
-        chain: &mut Vec<Vec<String>>,
+        chain: &mut Vec<Span>,
     ) -> Result<Node, ReferenceError> {
         let fail = |what: &str| ReferenceError {
             message: format!("!reference {} {what}", inspect(argument)),
@@ -120,7 +120,8 @@ impl Resolver<'_> {
                     .collect()
             });
         let path = path.ok_or_else(|| fail("is not valid"))?;
-        if chain.contains(&path) {
+        // The tag that is met again is the one that is named, whoever led into the circle.
+        if chain.contains(&span) {
             return Err(fail("is part of a circular chain"));
         }
         if chain.len() >= MAX_DEPTH {
@@ -146,11 +147,14 @@ impl Resolver<'_> {
         let Some(target) = target else {
             return Err(fail("could not be found"));
         };
-        chain.push(path.clone());
+        chain.push(span);
         let before = std::mem::replace(&mut self.deepest, chain.len());
         let resolved = self.node(target, chain);
         chain.pop();
         let resolved = resolved?.unwrap_or_else(|| target.clone());
+        if resolved.is_null() {
+            return Err(fail("could not be found"));
+        }
         let further = self.deepest - chain.len() - 1;
         self.deepest = self.deepest.max(before);
         self.known.insert(path, (resolved.clone(), further));

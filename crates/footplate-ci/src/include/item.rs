@@ -134,6 +134,15 @@ impl Includer<'_> {
         }
         let variables = self.variables(scope);
         for rule in &list.unwrap_or_default() {
+            // Where there is no project, there is no file either.
+            let nowhere = !scope.has_project
+                && rule
+                    .exists
+                    .as_ref()
+                    .is_some_and(|exists| exists.project.is_none());
+            if nowhere {
+                continue;
+            }
             match matches(rule, &variables, &scope.origin, self.answers, "include") {
                 Matched::Missing => return Err(Halt::Missing),
                 Matched::Failed(message) => {

@@ -56,6 +56,9 @@ enum Halt {
 
 type Outcome<T> = Result<T, Halt>;
 
+/// What a masked value becomes; crosses follow it up to the value's length.
+const MASK: &str = "[MASKED]";
+
 /// What files are read for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Purpose {
@@ -170,8 +173,8 @@ impl<'c> Includer<'c> {
             .iter()
             .filter(|variable| variable.masked && !variable.value.is_empty())
             .fold(text.to_owned(), |text, variable| {
-                let crosses = "x".repeat(variable.value.chars().count());
-                text.replace(&variable.value, &crosses)
+                let length = variable.value.chars().count();
+                text.replace(&variable.value, &format!("{MASK:x<length$}"))
             })
     }
 }

@@ -40,7 +40,7 @@ pub(super) fn choose(rules: &[Node], lookup: impl Fn(&str) -> Option<String>) ->
 /// What is wrong with `rules` as they are written.
 pub(super) fn faults(at: &str, node: &Node) -> Vec<Fault> {
     let Some(items) = node.as_seq() else {
-        let message = format!("{at} config should be a array");
+        let message = format!("{at} config should be an array");
         return vec![Fault::at(node.span, message)];
     };
     items
@@ -77,7 +77,7 @@ fn rule(at: &str, node: &Node) -> Vec<Fault> {
     }
     let options = map.get("options").filter(|options| !options.is_null());
     let Some(options) = options.map_or(Some(&[][..]), Node::as_seq) else {
-        return fault("options should be a array".to_owned());
+        return fault("options should be an array".to_owned());
     };
     if options.len() > MAX_OPTIONS {
         return fault(format!(

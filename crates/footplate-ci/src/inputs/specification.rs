@@ -117,7 +117,7 @@ fn definition(location: &str, map: &Map) -> Vec<Fault> {
     }
     match given("options").map(|node| (node, node.as_seq())) {
         None => {}
-        Some((node, None)) => fault(node, "input options should be a array".to_owned()),
+        Some((node, None)) => fault(node, "input options should be an array".to_owned()),
         Some((node, Some(options))) => {
             if options.len() > MAX_OPTIONS {
                 fault(

@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use crate::{
-    check::{Check, json as tree_json, text},
+    check::{Check, string_list, text},
     yaml::{Map, Node, Value},
 };
 
@@ -119,49 +119,52 @@ fn complex(
         );
         return None;
     }
-    let value = match map.get("value") {
-        None => String::new(),
-        Some(value) => match scalar(value) {
-            Some(text) => text,
-            None => {
-                check.error(
-                    value.span,
-                    format!("{at} config value must be an alphanumeric string"),
-                );
-                return None;
-            }
-        },
+    // A null is as good as absent, for every one of the keys.
+    let given = |name: &str| map.get(name).filter(|node| !node.is_null());
+    let mut fits = true;
+    let mut text_of = |name: &str| {
+        let node = given(name)?;
+        let text = scalar(node);
+        if text.is_none() {
+            fits = false;
+            check.error(
+                node.span,
+                format!("{at} config {name} must be an alphanumeric string"),
+            );
+        }
+        text
     };
-    let raw = map
-        .get("expand")
+    let value = text_of("value").unwrap_or_default();
+    let description = text_of("description");
+    let raw = given("expand")
         .and_then(|expand| check.boolean(at, "config expand", expand))
         .map(|expand| !expand);
-    let options = match map.get("options") {
+    let options = given("options").map(|options| (options.span, string_list(options)));
+    let options = match options {
         None => None,
-        Some(options) => match options.as_seq() {
-            Some(items) => Some(items.iter().map(text).collect::<Vec<_>>()),
-            None => {
-                check.error(
-                    options.span,
-                    format!("{at} config options should be an array of strings"),
-                );
-                return None;
-            }
-        },
+        Some((_, Some(options))) => Some(options),
+        Some((span, None)) => {
+            check.error(
+                span,
+                format!("{at} config options should be an array of strings"),
+            );
+            return None;
+        }
     };
-    if options
-        .as_ref()
-        .is_some_and(|options| !options.contains(&value))
-    {
+    // Options are texts, so a number is never one of them.
+    let written = given("value").and_then(Node::as_str);
+    if options.as_ref().is_some_and(|options| {
+        !options.is_empty()
+            && !options
+                .iter()
+                .any(|option| Some(option.as_str()) == written)
+    }) {
         check.error(
             node.span,
             format!("{at} config value must be present in options"),
         );
     }
-    let description = map
-        .get("description")
-        .and_then(|node| tree_json(node).as_str().map(str::to_owned));
-    Some(YamlVariable {
+    fits.then_some(YamlVariable {
         key,
         value,
         raw,

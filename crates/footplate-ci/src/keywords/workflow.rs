@@ -77,9 +77,11 @@ pub fn auto_cancel(check: &mut Check, at: &str, node: &Node) -> Option<Json> {
         ),
         ("on_job_failure", "on job failure", &["none", "all"][..]),
     ] {
-        if let Some(value) = given(map, key)
-            && !value.as_str().is_some_and(|word| words.contains(&word))
-        {
+        let Some(value) = given(map, key) else {
+            continue;
+        };
+        check.string(at, attribute, value);
+        if !value.as_str().is_some_and(|word| words.contains(&word)) {
             check.error(
                 value.span,
                 format!("{at} {attribute} must be one of: {}", words.join(", ")),

@@ -8,32 +8,12 @@ use std::{
 use libyaml_safer::{Event, EventData, Mark, Parser, ScalarStyle};
 
 use super::{
-    Key, Map, Node, Span, Value, YamlError,
+    Key, Limits, Map, Node, Span, Value, YamlError,
     documents::Document,
     error::syntax,
+    merge::merge,
     tags::{after_colon, scalar_value, unspecified},
 };
-
-/// What a text may cost (`ci-yaml.md §24`). Aliases count each time they are used.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Deep size in bytes.
-    pub bytes: usize,
-    /// Nesting.
-    pub depth: usize,
-    /// Bytes of all included files together.
-    pub total: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            bytes: 2 << 20,
-            depth: 100,
-            total: 150 * (2 << 20),
-        }
-    }
-}
 
 /// What a node costs in memory, roughly as Ruby counts it.
 const NODE_COST: usize = 40;
@@ -156,10 +136,10 @@ struct Anchored {
 }
 
 /// A node with what it cost and how deep it goes.
-struct Built {
-    node: Node,
+pub(super) struct Built {
+    pub node: Node,
     depth: usize,
-    from_alias: bool,
+    pub from_alias: bool,
 }
 
 impl Loader<'_> {
@@ -477,44 +457,4 @@ impl Loader<'_> {
             from_alias: false,
         })
     }
-}
-
-/// Lays what `<<` names over the keys so far; `false` when it is nothing that merges.
-fn merge(
-    map: &mut Map,
-    merged: &mut HashSet<Key>,
-    value: &Built,
-    is_mapping: bool,
-    is_sequence: bool,
-) -> bool {
-    let mut lay = |from: &Map| {
-        for entry in from.iter() {
-            map.insert(entry.key.clone(), entry.value.clone());
-            merged.insert(Key::of(&entry.key));
-        }
-    };
-    if is_sequence {
-        let Some(items) = value.node.as_seq() else {
-            return false;
-        };
-        let Some(maps) = items.iter().map(Node::as_map).collect::<Option<Vec<_>>>() else {
-            return false;
-        };
-        // Earlier in the list wins, so the last is laid down first.
-        let mut joined = Map::default();
-        for entry in maps.iter().rev().flat_map(|from| from.iter()) {
-            joined.insert(entry.key.clone(), entry.value.clone());
-        }
-        lay(&joined);
-        return true;
-    }
-    let Some(from) = value
-        .node
-        .as_map()
-        .filter(|_| is_mapping || value.from_alias)
-    else {
-        return false;
-    };
-    lay(from);
-    true
 }

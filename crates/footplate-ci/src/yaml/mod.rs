@@ -3,7 +3,9 @@
 mod documents;
 mod dump;
 mod error;
+mod limits;
 mod load;
+mod merge;
 mod scalar;
 mod tags;
 
@@ -17,7 +19,8 @@ use indexmap::{Equivalent, IndexMap};
 pub(crate) use documents::documents;
 pub use dump::dump;
 pub use error::YamlError;
-pub use load::{Limits, load};
+pub use limits::Limits;
+pub use load::load;
 pub(crate) use load::{Loaded, load_document};
 
 /// Nodes of a configuration when everything is in its place: `extends` and `!reference` may bring in much with few words.

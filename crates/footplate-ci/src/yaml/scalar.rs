@@ -43,6 +43,10 @@ pub(super) fn resolve(text: &str) -> Result<Value, &'static str> {
     if text.is_empty() {
         return Ok(Value::Null);
     }
+    // Nearly every scalar begins with a letter, and then the pattern for words always fits.
+    if text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
+        return Ok(word(text).unwrap_or_else(string));
+    }
     if WORD.is_match(text) || text.contains('\n') {
         return Ok(word(text).unwrap_or_else(string));
     }
@@ -62,14 +66,15 @@ pub(super) fn resolve(text: &str) -> Result<Value, &'static str> {
 
 /// `~`, `null`, and the words for true and false.
 fn word(text: &str) -> Option<Value> {
-    if text.chars().count() > 5 {
-        return None;
-    }
-    match text.to_ascii_lowercase().as_str() {
-        "~" | "null" => Some(Value::Null),
-        "yes" | "true" | "on" => Some(Value::Bool(true)),
-        "no" | "false" | "off" => Some(Value::Bool(false)),
-        _ => None,
+    let is = |words: &[&str]| words.iter().any(|word| word.eq_ignore_ascii_case(text));
+    if is(&["~", "null"]) {
+        Some(Value::Null)
+    } else if is(&["yes", "true", "on"]) {
+        Some(Value::Bool(true))
+    } else if is(&["no", "false", "off"]) {
+        Some(Value::Bool(false))
+    } else {
+        None
     }
 }
 

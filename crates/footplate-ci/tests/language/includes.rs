@@ -314,13 +314,13 @@ fn variables_in_locations_are_those_known_before_the_configuration() {
 #[test]
 fn values_of_masked_variables_are_crossed_out() {
     let mut case =
-        Case::new("include: '/conf/$SECRET.yml'\n").push("main", &[("SECRET", "s3cr3t")]);
+        Case::new("include: '/conf/$SECRET.yml'\n").push("main", &[("SECRET", "s3cr3t-folder")]);
     for variable in &mut case.context.as_mut().unwrap().overriding {
         variable.masked = true;
     }
     assert_eq!(
         case.errors(),
-        ["Local file `conf/xxxxxx.yml` does not exist!"]
+        ["Local file `conf/[MASKED]xxxxx.yml` does not exist!"]
     );
 }
 
@@ -338,6 +338,9 @@ fn remote_files_see_neither_project_nor_variables() {
     // The rule does not hold: there is no variable to compare.
     let case =
         nested("include: {local: b.yml, rules: [{if: $NAME == \"x\"}]}\nother: {script: ls}\n");
+    assert!(case.errors().is_empty());
+    // Neither are there files that could exist.
+    let case = nested("include: {local: b.yml, rules: [{exists: ['*']}]}\nother: {script: ls}\n");
     assert!(case.errors().is_empty());
     let case = nested("include: {remote: 'https://example.com/b.yml'}\n").answer(
         remote("https://example.com/b.yml"),

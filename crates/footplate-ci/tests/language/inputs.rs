@@ -140,6 +140,22 @@ fn definitions_keep_to_their_form() {
         format!("{at} config options array cannot contain null values")
     );
     assert_eq!(
+        error("n: {options: a}", "n: a"),
+        format!("{at} input options should be an array")
+    );
+    assert_eq!(
+        error("n: {regex: 5}", "n: a"),
+        format!("{at} input regex should be a string")
+    );
+    assert_eq!(
+        error("n: {description: [a]}", "n: a"),
+        format!("{at} input description must be an alphanumeric string")
+    );
+    assert_eq!(
+        error("n: {rules: a}", "n: a"),
+        format!("{at}:rules config should be an array")
+    );
+    assert_eq!(
         error("n: {type: text}", "n: a"),
         "unknown input specification for `n` (valid types: array, boolean, number, string)"
     );

@@ -19,6 +19,7 @@ mod keywords_rest;
 mod keywords_run;
 mod messages;
 mod properties;
+mod variables;
 mod why;
 mod yaml;
 
