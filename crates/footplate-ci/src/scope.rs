@@ -1,6 +1,9 @@
 //! The variables that conditions see: layers that are looked up, never copied (`ci-yaml.md §9.2`).
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
 
 use serde_json::Value as Json;
 
@@ -119,8 +122,11 @@ pub struct JobScope<'p> {
     instance: &'p Instance,
     rule: &'p [YamlVariable],
     /// Predefined ones of the job, by name.
-    own: Vec<(&'static str, String)>,
+    own: Vec<Own<'p>>,
 }
+
+/// A predefined variable of one job.
+type Own<'p> = (&'static str, Cow<'p, str>);
 
 impl<'p> JobScope<'p> {
     /// The variables of a job; `rule` are those of its matching rule, once it is known.
@@ -150,7 +156,7 @@ impl<'p> JobScope<'p> {
         let mut list = context.predefined.clone();
         list.extend(self.own.iter().map(|(key, value)| Variable {
             key: (*key).to_owned(),
-            value: value.clone(),
+            value: value.to_string(),
             ..Variable::default()
         }));
         let inherits = &self.instance.job.inherit_variables;
@@ -227,42 +233,42 @@ impl Lookup for JobScope<'_> {
     }
 }
 
-fn of_job(instance: &Instance) -> Vec<(&'static str, String)> {
-    let mut own = vec![
-        ("CI_JOB_NAME", instance.name.clone()),
-        ("CI_JOB_STAGE", instance.job.stage.clone()),
-        (
-            "CI_NODE_TOTAL",
-            instance.number.map_or(1, |(_, total)| total).to_string(),
-        ),
-    ];
-    if let Some((number, _)) = instance.number {
-        own.push(("CI_NODE_INDEX", number.to_string()));
+fn of_job(instance: &Instance) -> Vec<Own<'_>> {
+    let mut own: Vec<Own<'_>> = Vec::with_capacity(4);
+    own.push(("CI_JOB_NAME", instance.name.as_str().into()));
+    own.push(("CI_JOB_STAGE", instance.job.stage.as_str().into()));
+    if let Some((number, total)) = instance.number {
+        own.push(("CI_NODE_INDEX", number.to_string().into()));
+        own.push(("CI_NODE_TOTAL", total.to_string().into()));
+    } else {
+        own.push(("CI_NODE_TOTAL", "1".into()));
     }
     if instance.job.when == "manual" {
-        own.push(("CI_JOB_MANUAL", "true".to_owned()));
+        own.push(("CI_JOB_MANUAL", "true".into()));
     }
     own
 }
 
 /// What is known of an environment before it exists: its name expanded, the rest as it is written.
-fn of_environment(environment: &Json, scope: &dyn Lookup) -> Vec<(&'static str, String)> {
+fn of_environment<'p>(environment: &'p Json, scope: &dyn Lookup) -> Vec<Own<'p>> {
     let text = |key: &str| environment[key].as_str();
     let Some(name) = text("name") else {
         return Vec::new();
     };
     let variables = reachable([name], scope);
     let name = expand(name, &variables, DirectOptions::default()).unwrap_or_default();
-    let action = text("action").unwrap_or("start").to_owned();
-    let mut own = vec![
-        ("CI_ENVIRONMENT_NAME", name),
-        ("CI_ENVIRONMENT_ACTION", action),
+    let mut own: Vec<Own<'p>> = vec![
+        ("CI_ENVIRONMENT_NAME", name.into()),
+        (
+            "CI_ENVIRONMENT_ACTION",
+            text("action").unwrap_or("start").into(),
+        ),
     ];
     for (key, variable) in [
         ("deployment_tier", "CI_ENVIRONMENT_TIER"),
         ("url", "CI_ENVIRONMENT_URL"),
     ] {
-        own.extend(text(key).map(|value| (variable, value.to_owned())));
+        own.extend(text(key).map(|value| (variable, value.into())));
     }
     own
 }

@@ -1,6 +1,9 @@
 //! From libyaml's events to our tree, with Psych's rules for tags, anchors and merges, and with budgets.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use libyaml_safer::{Event, EventData, Mark, Parser, ScalarStyle};
 
@@ -83,6 +86,7 @@ pub fn load(text: &[u8], file: u32, limits: Limits) -> Result<Node, YamlError> {
         limits,
         spent: 0,
         anchors: HashMap::new(),
+        words: HashSet::new(),
     };
     loader.document()
 }
@@ -94,7 +98,12 @@ struct Loader<'r> {
     limits: Limits,
     spent: usize,
     anchors: HashMap<String, Option<Anchored>>,
+    /// Keys that were met below the root.
+    words: HashSet<Arc<str>>,
 }
+
+/// So many different keys are remembered.
+const WORDS: usize = 256;
 
 #[derive(Clone)]
 struct Anchored {
@@ -314,7 +323,7 @@ impl Loader<'_> {
                 break;
             }
             let text_tag = matches!(&event.data, EventData::Scalar { tag: Some(tag), .. } if tag == "tag:yaml.org,2002:str");
-            let key = self.node(event, depth + 1)?;
+            let key = self.key(event, depth)?;
             let value_event = self.next()?;
             let is_sequence = matches!(value_event.data, EventData::SequenceStart { .. });
             let is_mapping = matches!(value_event.data, EventData::MappingStart { .. });
@@ -347,6 +356,25 @@ impl Loader<'_> {
             depth: deepest,
             from_alias: false,
         })
+    }
+}
+
+impl Loader<'_> {
+    /// A key. Below the root the same few words come again and again; they share their text.
+    fn key(&mut self, event: Event, depth: usize) -> Result<Built, YamlError> {
+        let mut built = self.node(event, depth + 1)?;
+        if depth > 0
+            && let Value::Str(text) = &mut built.node.value
+        {
+            match self.words.get(&**text) {
+                Some(known) => *text = Arc::clone(known),
+                None if self.words.len() < WORDS => {
+                    self.words.insert(Arc::clone(text));
+                }
+                None => {}
+            }
+        }
+        Ok(built)
     }
 }
 

@@ -59,7 +59,9 @@ pub enum Value {
 /// A mapping in the order in which its keys first appeared.
 #[derive(Debug, Clone, Default)]
 pub struct Map {
-    entries: IndexMap<Key, Entry>,
+    entries: Vec<Entry>,
+    /// Places by key, once there are more than a few: comparing a handful of keys is cheaper than hashing.
+    places: Option<IndexMap<Key, usize>>,
 }
 
 /// A key with its place, and the value.
@@ -71,8 +73,11 @@ pub struct Entry {
     pub value: Node,
 }
 
+/// Mappings up to this size are searched one by one.
+const FEW: usize = 12;
+
 /// A key, comparable.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Key {
     /// Text.
     Str(Arc<str>),
@@ -90,38 +95,140 @@ impl Key {
             other => Self::Other(format!("{other:?}")),
         }
     }
+
+    fn text(&self) -> Option<&str> {
+        if let Self::Str(text) = self {
+            Some(text)
+        } else {
+            None
+        }
+    }
+
+    fn symbol(&self) -> Option<&str> {
+        if let Self::Symbol(text) = self {
+            Some(text)
+        } else {
+            None
+        }
+    }
+}
+
+/// Of its text alone, so that a borrowed text finds it.
+impl std::hash::Hash for Key {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        match self {
+            Self::Str(text) | Self::Symbol(text) => text.hash(state),
+            Self::Other(text) => text.hash(state),
+        }
+    }
+}
+
+/// A text that is looked up as [`Key::Str`].
+#[derive(Hash)]
+struct Text<'k>(&'k str);
+
+/// A text that is looked up as [`Key::Symbol`].
+#[derive(Hash)]
+struct Symbol<'k>(&'k str);
+
+impl indexmap::Equivalent<Key> for Text<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        key.text() == Some(self.0)
+    }
+}
+
+impl indexmap::Equivalent<Key> for Symbol<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        key.symbol() == Some(self.0)
+    }
 }
 
 impl Map {
     /// The value of a key, be it text or a symbol.
     pub fn get(&self, key: &str) -> Option<&Node> {
-        let shared: Arc<str> = key.into();
+        let place = match &self.places {
+            Some(places) => places
+                .get(&Text(key))
+                .or_else(|| places.get(&Symbol(key)))
+                .copied(),
+            None => self.written(key),
+        };
+        place.map(|place| &self.entries[place].value)
+    }
+
+    /// Text wins over a symbol.
+    fn written(&self, key: &str) -> Option<usize> {
+        let mut symbol = None;
+        for (place, entry) in self.entries.iter().enumerate() {
+            match &entry.key.value {
+                Value::Str(text) if **text == *key => return Some(place),
+                Value::Symbol(text) if **text == *key => symbol = Some(place),
+                _ => {}
+            }
+        }
+        symbol
+    }
+
+    fn place(&self, wanted: impl Fn(&Value) -> bool) -> Option<usize> {
         self.entries
-            .get(&Key::Str(Arc::clone(&shared)))
-            .or_else(|| self.entries.get(&Key::Symbol(shared)))
-            .map(|entry| &entry.value)
+            .iter()
+            .position(|entry| wanted(&entry.key.value))
+    }
+
+    fn place_of(&self, key: &Node) -> Option<usize> {
+        if let Some(places) = &self.places {
+            return places.get(&Key::of(key)).copied();
+        }
+        match &key.value {
+            Value::Str(text) => self.place(|value| matches!(value, Value::Str(own) if own == text)),
+            Value::Symbol(text) => {
+                self.place(|value| matches!(value, Value::Symbol(own) if own == text))
+            }
+            _ => {
+                let key = Key::of(key);
+                self.entries
+                    .iter()
+                    .position(|entry| Key::of(&entry.key) == key)
+            }
+        }
+    }
+
+    /// Adds an entry whose key is not there.
+    fn push(&mut self, entry: Entry) {
+        if let Some(places) = &mut self.places {
+            places.insert(Key::of(&entry.key), self.entries.len());
+        }
+        self.entries.push(entry);
+        if self.places.is_none() && self.entries.len() > FEW {
+            self.number();
+        }
+    }
+
+    fn number(&mut self) {
+        let keys = self.entries.iter().map(|entry| Key::of(&entry.key));
+        self.places = (self.entries.len() > FEW)
+            .then(|| keys.enumerate().map(|(place, key)| (key, place)).collect());
     }
 
     /// Sets a key: a new one goes to the end, an old one keeps its place.
     pub fn insert(&mut self, key: Node, value: Node) {
-        match self.entries.entry(Key::of(&key)) {
-            indexmap::map::Entry::Occupied(mut entry) => entry.get_mut().value = value,
-            indexmap::map::Entry::Vacant(entry) => {
-                entry.insert(Entry { key, value });
-            }
+        match self.place_of(&key) {
+            Some(place) => self.entries[place].value = value,
+            None => self.push(Entry { key, value }),
         }
     }
 
     /// Removes a key.
     pub fn remove(&mut self, key: &str) -> Option<Node> {
-        self.entries
-            .shift_remove(&Key::Str(key.into()))
-            .map(|entry| entry.value)
+        let place = self.place(|value| matches!(value, Value::Str(text) if **text == *key))?;
+        let removed = self.entries.remove(place);
+        self.number();
+        Some(removed.value)
     }
 
     /// Keys and values in order.
     pub fn iter(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.values()
+        self.entries.iter()
     }
 
     /// How many keys.
@@ -185,21 +292,79 @@ impl Node {
         let (Value::Map(base), Value::Map(upper)) = (&self.value, &over.value) else {
             return over.clone();
         };
+        if base.is_empty() {
+            return over.clone();
+        }
         let mut merged = Map::clone(base);
         for entry in upper.iter() {
-            match merged.entries.entry(Key::of(&entry.key)) {
-                indexmap::map::Entry::Occupied(mut old) => {
-                    let value = old.get().value.deep_merge(&entry.value);
-                    old.get_mut().value = value;
+            match merged.place_of(&entry.key) {
+                Some(place) => {
+                    let old = &mut merged.entries[place];
+                    old.value = old.value.deep_merge(&entry.value);
                 }
-                indexmap::map::Entry::Vacant(new) => {
-                    new.insert(entry.clone());
-                }
+                None => merged.push(entry.clone()),
             }
         }
         Self {
             value: Value::Map(Arc::new(merged)),
             span: over.span,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn key(text: &str, symbol: bool) -> Node {
+        let text = Arc::from(text);
+        let value = if symbol {
+            Value::Symbol(text)
+        } else {
+            Value::Str(text)
+        };
+        Node::new(value, Span::default())
+    }
+
+    fn number(value: i128) -> Node {
+        Node::new(Value::Int(value), Span::default())
+    }
+
+    proptest! {
+        /// Small and large mappings answer as a plain list does.
+        #[test]
+        fn a_mapping_is_a_list_of_different_keys(
+            sets in prop::collection::vec((0_u8..30, any::<bool>()), 0..60),
+            removed in 0_u8..30,
+        ) {
+            let (mut map, mut list) = (Map::default(), Vec::<(String, bool, i128)>::new());
+            for (place, (name, symbol)) in sets.iter().enumerate() {
+                let (name, value) = (format!("k{name}"), place as i128);
+                map.insert(key(&name, *symbol), number(value));
+                match list.iter_mut().find(|(own, sign, _)| *own == name && sign == symbol) {
+                    Some(old) => old.2 = value,
+                    None => list.push((name, *symbol, value)),
+                }
+            }
+            let removed = format!("k{removed}");
+            let at = list.iter().position(|(name, symbol, _)| *name == removed && !symbol);
+            prop_assert_eq!(map.remove(&removed).is_some(), at.is_some());
+            at.map(|at| list.remove(at));
+            prop_assert_eq!(map.len(), list.len());
+            let order: Vec<&str> = map.iter().filter_map(|entry| entry.key.as_str()).collect();
+            let expected: Vec<&str> = list.iter().map(|(name, _, _)| name.as_str()).collect();
+            prop_assert_eq!(order, expected);
+            for name in (0..30).map(|number| format!("k{number}")) {
+                let wanted = |sign: bool| list.iter().find(|(own, symbol, _)| *own == name && *symbol == sign);
+                let expected = wanted(false).or_else(|| wanted(true)).map(|(_, _, value)| *value);
+                let found = map.get(&name).map(|node| match node.value {
+                    Value::Int(value) => value,
+                    _ => -1,
+                });
+                prop_assert_eq!(found, expected);
+            }
         }
     }
 }
