@@ -8,7 +8,7 @@ use crate::{
     expand::Instance,
     keywords::variables,
     pipeline::{Chosen, Context},
-    scope::scoped,
+    scope::{JobScope, PipelineScope},
 };
 
 /// What the rules of a pipeline may have changed.
@@ -31,26 +31,25 @@ pub fn facts(compiled: &Compiled, context: Option<&Context>) -> Vec<(String, Jso
             .position(|known| known == stage)
     };
     match (&compiled.evaluated, context) {
-        (Some(evaluated), Some(context)) => evaluated
-            .jobs
-            .iter()
-            .map(|chosen| {
-                let mut facts = of_chosen(chosen, stage_index(&chosen.instance.job.stage));
-                let scope = scoped(
-                    context,
-                    &compiled.config,
-                    &evaluated.workflow_variables,
-                    &chosen.instance,
-                    &chosen.rule_variables,
-                );
-                let values: JsonMap<String, Json> = scope
-                    .into_iter()
-                    .map(|variable| (variable.key, variable.value.into()))
-                    .collect();
-                facts["scoped_variables"] = Json::Object(values);
-                (chosen.instance.name.clone(), facts)
-            })
-            .collect(),
+        (Some(evaluated), Some(context)) => {
+            let pipeline =
+                PipelineScope::new(context, &compiled.config, &evaluated.workflow_variables);
+            evaluated
+                .jobs
+                .iter()
+                .map(|chosen| {
+                    let mut facts = of_chosen(chosen, stage_index(&chosen.instance.job.stage));
+                    let scope = JobScope::new(&pipeline, &chosen.instance, &chosen.rule_variables);
+                    let values: JsonMap<String, Json> = scope
+                        .list()
+                        .into_iter()
+                        .map(|variable| (variable.key, variable.value.into()))
+                        .collect();
+                    facts["scoped_variables"] = Json::Object(values);
+                    (chosen.instance.name.clone(), facts)
+                })
+                .collect()
+        }
         _ => compiled
             .instances
             .iter()

@@ -670,10 +670,14 @@ impl<'c> Faults<'c> {
 
 /// Needs of the chosen jobs, and whether anything is left.
 fn finish(result: &mut Evaluated, mut faults: Faults<'_>) {
-    let names: HashSet<String> = result
+    let present: Vec<Arc<Instance>> = result
         .jobs
         .iter()
-        .map(|job| job.instance.name.clone())
+        .map(|job| Arc::clone(&job.instance))
+        .collect();
+    let names: HashSet<&str> = present
+        .iter()
+        .map(|instance| instance.name.as_str())
         .collect();
     for job in &mut result.jobs {
         let Some(needs) = &mut job.needs else {
@@ -691,7 +695,7 @@ fn finish(result: &mut Evaluated, mut faults: Faults<'_>) {
         }
         for need in needs
             .iter()
-            .filter(|need| !need.optional && !names.contains(&need.name))
+            .filter(|need| !need.optional && !names.contains(need.name.as_str()))
         {
             let other = &need.name;
             let message = format!(
@@ -704,7 +708,7 @@ fn finish(result: &mut Evaluated, mut faults: Faults<'_>) {
             let fault = Diagnostic::new(message, job.instance.job.span).with_help(help);
             faults.add(&job.instance, fault);
         }
-        needs.retain(|need| names.contains(&need.name));
+        needs.retain(|need| names.contains(need.name.as_str()));
     }
     result.errors = faults.in_order();
     let edges_only = |job: &Chosen| matches!(job.instance.job.stage.as_str(), ".pre" | ".post");

@@ -4,7 +4,11 @@
 //! Includes see what exists before the pipeline does; workflow rules see the pipeline too; a job's rules see the job, its
 //! environment, and the variables that belong to that environment.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    borrow::Cow,
+    cell::OnceCell,
+    collections::{HashMap, HashSet},
+};
 
 use footplate_model::{environment_slug, environment_tier, group_name, slugify, wildcard_matches};
 
@@ -226,12 +230,17 @@ pub struct JobScope<'p> {
     instance: &'p Instance,
     rule: &'p [YamlVariable],
     /// Predefined ones of the job, by name.
-    own: Vec<(&'static str, String)>,
+    own: OnceCell<Vec<Own<'p>>>,
+    /// Predefined ones of its environment.
+    of_environment: Vec<Own<'p>>,
     /// The name of its environment, expanded.
     environment: Option<String>,
     /// Variables of that environment, in the order of their places.
     fitting: Vec<&'p ScopedVariable>,
 }
+
+/// A predefined variable of one job.
+type Own<'p> = (&'static str, Cow<'p, str>);
 
 impl<'p> JobScope<'p> {
     /// The variables of a job; `rule` are those of its matching rule, once it is known.
@@ -244,7 +253,8 @@ impl<'p> JobScope<'p> {
             pipeline,
             instance,
             rule,
-            own: of_job(instance),
+            own: OnceCell::new(),
+            of_environment: Vec::new(),
             environment: None,
             fitting: Vec::new(),
         };
@@ -252,7 +262,7 @@ impl<'p> JobScope<'p> {
         if let Some(name) = environment.and_then(|environment| environment["name"].as_str()) {
             let variables = reachable([name], &scope);
             let name = expand(name, &variables, DirectOptions::default()).unwrap_or_default();
-            scope.own.extend(of_environment(instance, &name));
+            scope.of_environment = of_environment(instance, &name);
             let scoped = pipeline.context.later.scoped.iter();
             scope.fitting = scoped
                 .filter(|scoped| wildcard_matches(&scoped.scope, &name))
@@ -260,6 +270,19 @@ impl<'p> JobScope<'p> {
             scope.environment = Some(name);
         }
         scope
+    }
+
+    /// Predefined ones of the job: made when somebody asks.
+    fn own(&self) -> &[Own<'p>] {
+        self.own.get_or_init(|| of_job(self.instance))
+    }
+
+    fn own_value(&self, name: &str) -> Option<&str> {
+        if !name.starts_with("CI_") {
+            return None;
+        }
+        let mut own = self.of_environment.iter().chain(self.own());
+        own.find(|(key, _)| *key == name).map(|(_, value)| &**value)
     }
 
     /// The strongest among those of the environment and those that override for every job.
@@ -277,12 +300,11 @@ impl<'p> JobScope<'p> {
     /// Every variable, later ones win.
     pub fn list(&self) -> Vec<Variable> {
         let context = self.pipeline.context;
-        let mut list: Vec<Variable> = self
-            .own
-            .iter()
+        let own = self.own().iter().chain(&self.of_environment);
+        let mut list: Vec<Variable> = own
             .map(|(key, value)| Variable {
                 key: (*key).to_owned(),
-                value: value.clone(),
+                value: value.to_string(),
                 ..Variable::default()
             })
             .collect();
@@ -312,7 +334,9 @@ impl<'p> JobScope<'p> {
     pub fn circle(&self) -> Option<CollectionError> {
         let own = self.instance.variables.iter().chain(self.rule);
         let job_refers = own.map(|variable| variable.value.as_str()).any(refers)
-            || self.own.iter().any(|(_, value)| refers(value));
+            || self.of_environment.iter().any(|(_, value)| refers(value))
+            || refers(&self.instance.name)
+            || refers(&self.instance.job.stage);
         if !job_refers && !self.pipeline.refers {
             return None;
         }
@@ -353,8 +377,7 @@ impl Lookup for JobScope<'_> {
         if let Some(found) = self.pipeline.predefined.get(name) {
             return Some(Seen::from(*found));
         }
-        let own = self.own.iter().find(|(key, _)| *key == name);
-        own.map(|(_, value)| Seen {
+        self.own_value(name).map(|value| Seen {
             value,
             raw: false,
             file: false,
@@ -378,7 +401,7 @@ impl Lookup for JobScope<'_> {
         if self.instance.job.inherit_variables.lets(name) {
             levels.extend(self.pipeline.root_levels(name));
         }
-        let own = self.own.iter().any(|(key, _)| *key == name);
+        let own = self.own_value(name).is_some();
         levels.extend(
             (own || self.pipeline.predefined.contains_key(name)).then_some(Level::Predefined),
         );
@@ -396,40 +419,38 @@ fn of_yaml(variable: &YamlVariable) -> Variable {
     }
 }
 
-fn of_job(instance: &Instance) -> Vec<(&'static str, String)> {
-    let (name, job) = (&instance.name, &instance.job);
-    let mut own = vec![
-        ("CI_JOB_NAME", name.clone()),
-        ("CI_JOB_NAME_SLUG", slugify(name)),
-        ("CI_JOB_GROUP_NAME", group_name(name).to_owned()),
-        ("CI_JOB_STAGE", job.stage.clone()),
+fn of_job(instance: &Instance) -> Vec<Own<'_>> {
+    let (name, job) = (instance.name.as_str(), &instance.job);
+    let mut own: Vec<Own<'_>> = vec![
+        ("CI_JOB_NAME", name.into()),
+        ("CI_JOB_NAME_SLUG", slugify(name).into()),
+        ("CI_JOB_GROUP_NAME", group_name(name).into()),
+        ("CI_JOB_STAGE", job.stage.as_str().into()),
     ];
     if matches!(job.when.as_str(), "manual" | "delayed") {
-        own.push(("CI_JOB_MANUAL", "true".to_owned()));
+        own.push(("CI_JOB_MANUAL", "true".into()));
     }
     if let Some((number, _)) = instance.number {
-        own.push(("CI_NODE_INDEX", number.to_string()));
+        own.push(("CI_NODE_INDEX", number.to_string().into()));
     }
     let total = instance.number.map_or(1, |(_, total)| total);
-    own.push(("CI_NODE_TOTAL", total.to_string()));
+    own.push(("CI_NODE_TOTAL", total.to_string().into()));
     own
 }
 
 /// What is known of an environment before it exists: its name is expanded, its address as it is written.
-fn of_environment(instance: &Instance, name: &str) -> Vec<(&'static str, String)> {
+fn of_environment<'p>(instance: &'p Instance, name: &str) -> Vec<Own<'p>> {
     let written = &instance.job.keywords["environment"];
     let text = |key: &str| written[key].as_str();
     let tier = text("deployment_tier").unwrap_or_else(|| environment_tier(name));
-    let mut own = vec![
-        ("CI_ENVIRONMENT_NAME", name.to_owned()),
-        ("CI_ENVIRONMENT_SLUG", environment_slug(name)),
-        (
-            "CI_ENVIRONMENT_ACTION",
-            text("action").unwrap_or("start").to_owned(),
-        ),
-        ("CI_ENVIRONMENT_TIER", tier.to_owned()),
+    let action = text("action").unwrap_or("start");
+    let mut own: Vec<Own<'p>> = vec![
+        ("CI_ENVIRONMENT_NAME", name.to_owned().into()),
+        ("CI_ENVIRONMENT_SLUG", environment_slug(name).into()),
+        ("CI_ENVIRONMENT_ACTION", action.into()),
+        ("CI_ENVIRONMENT_TIER", tier.to_owned().into()),
     ];
-    own.extend(text("url").map(|url| ("CI_ENVIRONMENT_URL", url.to_owned())));
+    own.extend(text("url").map(|url| ("CI_ENVIRONMENT_URL", url.into())));
     own
 }
 

@@ -12,7 +12,8 @@ use crate::{
     yaml::{Node, Value},
 };
 
-const COMMON: [&str; 13] = [
+/// Keys of a build job.
+const BUILD: [&str; 38] = [
     "stage",
     "extends",
     "only",
@@ -26,8 +27,6 @@ const COMMON: [&str; 13] = [
     "resource_group",
     "environment",
     "interruptible",
-];
-const BUILD: [&str; 25] = [
     "script",
     "before_script",
     "after_script",
@@ -54,7 +53,25 @@ const BUILD: [&str; 25] = [
     "dast_configuration",
     "inputs",
 ];
-const BRIDGE: [&str; 3] = ["trigger", "parallel", "manual_confirmation"];
+/// Keys of a trigger job or status bridge.
+const BRIDGE: [&str; 16] = [
+    "stage",
+    "extends",
+    "only",
+    "except",
+    "rules",
+    "variables",
+    "inherit",
+    "allow_failure",
+    "when",
+    "needs",
+    "resource_group",
+    "environment",
+    "interruptible",
+    "trigger",
+    "parallel",
+    "manual_confirmation",
+];
 const WEEK: f64 = 604_800.0;
 /// Characters of a job's name.
 pub(crate) const MAX_NAME: usize = 255;
@@ -69,9 +86,8 @@ impl Reader<'_> {
         self.beside_rules(check);
         self.rules(check, inner);
         self.text(check, "resource_group", "resource group");
-        let kind: &[&str] = if build { &BUILD } else { &BRIDGE };
-        let allowed: Vec<&str> = COMMON.iter().chain(kind).copied().collect();
-        check.unknown_keys(&self.at, self.map, &allowed);
+        let allowed: &[&str] = if build { &BUILD } else { &BRIDGE };
+        check.unknown_keys(&self.at, self.map, allowed);
         if build {
             self.together(check, &["script", "run"]);
             if self.map.get("run").is_none() && self.map.get("script").is_none_or(is_blank) {

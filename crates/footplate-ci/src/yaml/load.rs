@@ -126,7 +126,12 @@ struct Loader<'r> {
     /// The block scalar at that end was met.
     met_open_end: bool,
     duplicates: Vec<(Node, Span)>,
+    /// Keys that were met below the root.
+    words: HashSet<Arc<str>>,
 }
+
+/// So many different keys are remembered.
+const WORDS: usize = 256;
 
 #[derive(Clone)]
 struct Anchored {
@@ -165,6 +170,7 @@ impl Loader<'_> {
             open_at,
             met_open_end: false,
             duplicates: Vec::new(),
+            words: HashSet::new(),
         };
         let node = loader.document();
         let duplicates = loader.duplicates;
@@ -417,7 +423,7 @@ impl Loader<'_> {
                 break;
             }
             let text_tag = matches!(&event.data, EventData::Scalar { tag: Some(tag), .. } if tag == "tag:yaml.org,2002:str");
-            let key = self.node(event, depth + 1)?;
+            let key = self.key(event, depth)?;
             let value_event = self.next()?;
             let is_sequence = matches!(value_event.data, EventData::SequenceStart { .. });
             let is_mapping = matches!(value_event.data, EventData::MappingStart { .. });
@@ -456,5 +462,24 @@ impl Loader<'_> {
             depth: deepest,
             from_alias: false,
         })
+    }
+}
+
+impl Loader<'_> {
+    /// A key. Below the root the same few words come again and again; they share their text.
+    fn key(&mut self, event: Event, depth: usize) -> Result<Built, YamlError> {
+        let mut built = self.node(event, depth + 1)?;
+        if depth > 0
+            && let Value::Str(text) = &mut built.node.value
+        {
+            match self.words.get(&**text) {
+                Some(known) => *text = Arc::clone(known),
+                None if self.words.len() < WORDS => {
+                    self.words.insert(Arc::clone(text));
+                }
+                None => {}
+            }
+        }
+        Ok(built)
     }
 }

@@ -9,12 +9,9 @@ mod merge;
 mod scalar;
 mod tags;
 
-use std::{
-    hash::{Hash, Hasher},
-    sync::Arc,
-};
+use std::{hash::Hash, sync::Arc};
 
-use indexmap::{Equivalent, IndexMap};
+use indexmap::IndexMap;
 
 pub(crate) use documents::documents;
 pub use dump::dump;
@@ -76,7 +73,9 @@ pub enum Value {
 /// A mapping in the order in which its keys first appeared.
 #[derive(Debug, Clone, Default)]
 pub struct Map {
-    entries: IndexMap<Key, Entry>,
+    entries: Vec<Entry>,
+    /// Places by key, once there are more than a few: comparing a handful of keys is cheaper than hashing.
+    places: Option<IndexMap<Key, usize>>,
 }
 
 /// A key with its place, and the value.
@@ -87,6 +86,9 @@ pub struct Entry {
     /// The value.
     pub value: Node,
 }
+
+/// Mappings up to this size are searched one by one.
+const FEW: usize = 12;
 
 /// A key, comparable.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,11 +109,27 @@ impl Key {
             other => Self::Other(format!("{other:?}")),
         }
     }
+
+    fn text(&self) -> Option<&str> {
+        if let Self::Str(text) = self {
+            Some(text)
+        } else {
+            None
+        }
+    }
+
+    fn symbol(&self) -> Option<&str> {
+        if let Self::Symbol(text) = self {
+            Some(text)
+        } else {
+            None
+        }
+    }
 }
 
-/// Texts and symbols are looked up by their text, so both hash as it does.
-impl Hash for Key {
-    fn hash<H: Hasher>(&self, state: &mut H) {
+/// Of its text alone, so that a borrowed text finds it.
+impl std::hash::Hash for Key {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
         match self {
             Self::Str(text) | Self::Symbol(text) => text.hash(state),
             Self::Other(text) => text.hash(state),
@@ -119,51 +137,99 @@ impl Hash for Key {
     }
 }
 
-/// A text to be looked up without making a key of it.
-struct Written<'t>(&'t str);
+/// A text that is looked up as [`Key::Str`].
+#[derive(Hash)]
+struct Text<'k>(&'k str);
 
-impl Hash for Written<'_> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.hash(state);
-    }
-}
+/// A text that is looked up as [`Key::Symbol`].
+#[derive(Hash)]
+struct Symbol<'k>(&'k str);
 
-impl Equivalent<Key> for Written<'_> {
+impl indexmap::Equivalent<Key> for Text<'_> {
     fn equivalent(&self, key: &Key) -> bool {
-        matches!(key, Key::Str(text) if **text == *self.0)
+        key.text() == Some(self.0)
     }
 }
 
-/// The same for a symbol.
-struct Symbolic<'t>(&'t str);
-
-impl Hash for Symbolic<'_> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.hash(state);
-    }
-}
-
-impl Equivalent<Key> for Symbolic<'_> {
+impl indexmap::Equivalent<Key> for Symbol<'_> {
     fn equivalent(&self, key: &Key) -> bool {
-        matches!(key, Key::Symbol(text) if **text == *self.0)
+        key.symbol() == Some(self.0)
     }
 }
 
 impl Map {
     /// The value of a key, be it text or a symbol.
     pub fn get(&self, key: &str) -> Option<&Node> {
+        self.find(key).map(|place| &self.entries[place].value)
+    }
+
+    fn find(&self, key: &str) -> Option<usize> {
+        match &self.places {
+            Some(places) => places
+                .get(&Text(key))
+                .or_else(|| places.get(&Symbol(key)))
+                .copied(),
+            None => self.written(key),
+        }
+    }
+
+    /// Text wins over a symbol.
+    fn written(&self, key: &str) -> Option<usize> {
+        let mut symbol = None;
+        for (place, entry) in self.entries.iter().enumerate() {
+            match &entry.key.value {
+                Value::Str(text) if **text == *key => return Some(place),
+                Value::Symbol(text) if **text == *key => symbol = Some(place),
+                _ => {}
+            }
+        }
+        symbol
+    }
+
+    fn place(&self, wanted: impl Fn(&Value) -> bool) -> Option<usize> {
         self.entries
-            .get(&Written(key))
-            .or_else(|| self.entries.get(&Symbolic(key)))
-            .map(|entry| &entry.value)
+            .iter()
+            .position(|entry| wanted(&entry.key.value))
+    }
+
+    fn place_of(&self, key: &Node) -> Option<usize> {
+        if let Some(places) = &self.places {
+            return places.get(&Key::of(key)).copied();
+        }
+        match &key.value {
+            Value::Str(text) => self.place(|value| matches!(value, Value::Str(own) if own == text)),
+            Value::Symbol(text) => {
+                self.place(|value| matches!(value, Value::Symbol(own) if own == text))
+            }
+            _ => {
+                let key = Key::of(key);
+                self.entries
+                    .iter()
+                    .position(|entry| Key::of(&entry.key) == key)
+            }
+        }
+    }
+
+    /// Adds an entry whose key is not there.
+    fn push(&mut self, entry: Entry) {
+        if let Some(places) = &mut self.places {
+            places.insert(Key::of(&entry.key), self.entries.len());
+        }
+        self.entries.push(entry);
+        if self.places.is_none() && self.entries.len() > FEW {
+            self.number();
+        }
+    }
+
+    fn number(&mut self) {
+        let keys = self.entries.iter().map(|entry| Key::of(&entry.key));
+        self.places = (self.entries.len() > FEW)
+            .then(|| keys.enumerate().map(|(place, key)| (key, place)).collect());
     }
 
     /// A key as it was written, with its place.
     pub fn key(&self, key: &str) -> Option<&Node> {
-        self.entries
-            .get(&Written(key))
-            .or_else(|| self.entries.get(&Symbolic(key)))
-            .map(|entry| &entry.key)
+        self.find(key).map(|place| &self.entries[place].key)
     }
 
     /// Sets a key: a new one goes to the end, an old one keeps its place.
@@ -173,14 +239,14 @@ impl Map {
 
     /// Sets a key, and tells where it stood before.
     pub fn replace(&mut self, key: Node, value: Node) -> Option<Span> {
-        match self.entries.entry(Key::of(&key)) {
-            indexmap::map::Entry::Occupied(mut entry) => {
-                let entry = entry.get_mut();
+        match self.place_of(&key) {
+            Some(place) => {
+                let entry = &mut self.entries[place];
                 entry.value = value;
                 Some(std::mem::replace(&mut entry.key.span, key.span))
             }
-            indexmap::map::Entry::Vacant(entry) => {
-                entry.insert(Entry { key, value });
+            None => {
+                self.push(Entry { key, value });
                 None
             }
         }
@@ -195,7 +261,7 @@ impl Map {
         mut value: impl FnMut(&Entry) -> Result<Option<Node>, E>,
     ) -> Result<Self, E> {
         let mut out = self.clone();
-        for entry in out.entries.values_mut() {
+        for entry in &mut out.entries {
             if let Some(new) = value(entry)? {
                 entry.value = new;
             }
@@ -205,14 +271,15 @@ impl Map {
 
     /// Removes a key.
     pub fn remove(&mut self, key: &str) -> Option<Node> {
-        self.entries
-            .shift_remove(&Written(key))
-            .map(|entry| entry.value)
+        let place = self.place(|value| matches!(value, Value::Str(text) if **text == *key))?;
+        let removed = self.entries.remove(place);
+        self.number();
+        Some(removed.value)
     }
 
     /// Keys and values in order.
     pub fn iter(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.values()
+        self.entries.iter()
     }
 
     /// How many keys.
@@ -304,21 +371,79 @@ impl Node {
         let (Value::Map(base), Value::Map(upper)) = (&mut self.value, &over.value) else {
             return over.clone();
         };
+        if base.is_empty() {
+            return over.clone();
+        }
         let base = Arc::make_mut(base);
         for entry in upper.iter() {
-            match base.entries.entry(Key::of(&entry.key)) {
-                indexmap::map::Entry::Occupied(mut old) => {
-                    let old = old.get_mut();
+            match base.place_of(&entry.key) {
+                Some(place) => {
+                    let old = &mut base.entries[place];
                     let below = std::mem::replace(&mut old.value.value, Value::Null);
                     old.value = Self::new(below, old.value.span).overlaid(&entry.value);
                     old.key.span = entry.key.span;
                 }
-                indexmap::map::Entry::Vacant(new) => {
-                    new.insert(entry.clone());
-                }
+                None => base.push(entry.clone()),
             }
         }
         self.span = over.span;
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn key(text: &str, symbol: bool) -> Node {
+        let text = Arc::from(text);
+        let value = if symbol {
+            Value::Symbol(text)
+        } else {
+            Value::Str(text)
+        };
+        Node::new(value, Span::default())
+    }
+
+    fn number(value: i128) -> Node {
+        Node::new(Value::Int(value), Span::default())
+    }
+
+    proptest! {
+        /// Small and large mappings answer as a plain list does.
+        #[test]
+        fn a_mapping_is_a_list_of_different_keys(
+            sets in prop::collection::vec((0_u8..30, any::<bool>()), 0..60),
+            removed in 0_u8..30,
+        ) {
+            let (mut map, mut list) = (Map::default(), Vec::<(String, bool, i128)>::new());
+            for (place, (name, symbol)) in sets.iter().enumerate() {
+                let (name, value) = (format!("k{name}"), place as i128);
+                map.insert(key(&name, *symbol), number(value));
+                match list.iter_mut().find(|(own, sign, _)| *own == name && sign == symbol) {
+                    Some(old) => old.2 = value,
+                    None => list.push((name, *symbol, value)),
+                }
+            }
+            let removed = format!("k{removed}");
+            let at = list.iter().position(|(name, symbol, _)| *name == removed && !symbol);
+            prop_assert_eq!(map.remove(&removed).is_some(), at.is_some());
+            at.map(|at| list.remove(at));
+            prop_assert_eq!(map.len(), list.len());
+            let order: Vec<&str> = map.iter().filter_map(|entry| entry.key.as_str()).collect();
+            let expected: Vec<&str> = list.iter().map(|(name, _, _)| name.as_str()).collect();
+            prop_assert_eq!(order, expected);
+            for name in (0..30).map(|number| format!("k{number}")) {
+                let wanted = |sign: bool| list.iter().find(|(own, symbol, _)| *own == name && *symbol == sign);
+                let expected = wanted(false).or_else(|| wanted(true)).map(|(_, _, value)| *value);
+                let found = map.get(&name).map(|node| match node.value {
+                    Value::Int(value) => value,
+                    _ => -1,
+                });
+                prop_assert_eq!(found, expected);
+            }
+        }
     }
 }
