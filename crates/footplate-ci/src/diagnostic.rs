@@ -1,6 +1,6 @@
 //! What is wrong with a configuration: GitLab's message, and the place that GitLab does not tell.
 
-use crate::yaml::Span;
+use crate::{ask::Request, yaml::Span};
 
 /// One fault or warning.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +38,12 @@ pub struct SourceFile {
     /// Where it was included; `None` = it is the root file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub included_at: Option<Span>,
+    /// What was asked for; `None` = it is the root file. Not kept with a pipeline.
+    #[serde(skip)]
+    pub asked: Option<Request>,
+    /// It was included by `project` and `file`, not as a local file of where it stands.
+    #[serde(skip)]
+    pub by_project: bool,
 }
 
 impl SourceFile {

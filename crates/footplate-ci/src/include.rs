@@ -357,6 +357,7 @@ impl<'c> Includer<'c> {
                 None
             };
         }
+        let asked = request.clone();
         let answer = self.answers.get(request)?;
         let content = match &*answer {
             Answer::Text(text) => text,
@@ -371,6 +372,10 @@ impl<'c> Includer<'c> {
             name: location.to_owned(),
             project: origin.project.clone(),
             included_at: Some(item.span),
+            asked: Some(asked),
+            by_project: item
+                .as_map()
+                .is_some_and(|map| map.get("project").is_some()),
         });
         match load_with_inputs(
             content,
