@@ -361,7 +361,9 @@ impl<'c> Includer<'c> {
         let answer = self.answers.get(request)?;
         let content = match &*answer {
             Answer::Text(text) => text,
-            Answer::Problem(message) => return self.fail(item, message.clone()),
+            Answer::Problem(message) => {
+                return self.fail(item, in_place(item, location, message));
+            }
             Answer::Component(file) => &file.text,
             Answer::Paths(_) | Answer::Unknown => {
                 return self.fail(item, format!("Included file `{location}` does not exist!"));
@@ -404,6 +406,22 @@ impl<'c> Includer<'c> {
                 self.fail(item, format!("`{location}`: {message}"))
             }
         }
+    }
+}
+
+/// A file of another project that was included from there as a local one is called a local file.
+fn in_place(item: &Node, location: &str, message: &str) -> String {
+    let by_project = item
+        .as_map()
+        .is_some_and(|map| map.get("project").is_some());
+    let ending = ["does not exist!", "is empty!"].into_iter().find(|ending| {
+        message.starts_with("Project `") && message.ends_with(&format!("` {ending}"))
+    });
+    match ending {
+        Some(ending) if !by_project && message.contains("` file `") => {
+            format!("Local file `{location}` {ending}")
+        }
+        Some(_) | None => message.to_owned(),
     }
 }
 

@@ -395,6 +395,7 @@ async fn files_of_other_projects() {
         let other = [
             ("ci/a.yml", "include: ci/b.yml\na: {script: [x]}\n"),
             ("ci/b.yml", "b: {script: [x]}\n"),
+            ("nested.yml", "include: /none.yml\n"),
             ("empty.yml", "\n"),
         ];
         let source = server.project("other", &other).await;
@@ -448,6 +449,10 @@ async fn files_of_other_projects() {
             (
                 "project: root/other, file: none.yml",
                 "Project `root/other` file `none.yml` does not exist!",
+            ),
+            (
+                "project: root/other, file: nested.yml",
+                "Local file `none.yml` does not exist!",
             ),
             (
                 "project: root/other, file: empty.yml",
