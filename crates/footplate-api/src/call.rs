@@ -287,6 +287,18 @@ impl Call {
         Ok(actor)
     }
 
+    /// Who asks; nobody in particular is fine for reading, and a job's token is not seen.
+    ///
+    /// # Errors
+    /// 401 for bad credentials, and without one on a write.
+    pub async fn anyone_but_jobs(&self) -> Result<Actor, Failure> {
+        let actor = self.resolve(false).await?;
+        if matches!(actor, Actor::Anonymous) && !self.safe() {
+            return Err(Error::UNAUTHORIZED.into());
+        }
+        Ok(actor)
+    }
+
     /// Who asks; a job's token counts.
     ///
     /// # Errors

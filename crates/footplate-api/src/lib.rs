@@ -7,6 +7,7 @@ mod call;
 mod discovery;
 mod entity;
 mod error;
+mod footplate_v1;
 mod git_http;
 mod health;
 mod page;

@@ -16,14 +16,13 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::{discovery, error::answer, git_http, health, v4};
+use crate::{discovery, error::answer, footplate_v1, git_http, health, v4};
 
 /// Requests that run when the server is told to stop may take so long.
 const DRAIN: Duration = Duration::from_secs(25);
 
 /// Everything below the external URL. `pages` answers what neither the API nor git does.
 pub fn router(app: App, pages: Router<App>) -> Router {
-    let own = Router::new().route("/projects/{id}/pipelines/{pipeline_id}/why", get(v4::why));
     let api = Router::new()
         .nest(
             "/api/v4",
@@ -33,7 +32,8 @@ pub fn router(app: App, pages: Router<App>) -> Router {
         )
         .nest(
             "/api/footplate/v1",
-            own.fallback(no_route)
+            footplate_v1::routes()
+                .fallback(no_route)
                 .method_not_allowed_fallback(wrong_method),
         )
         .route("/api/v3/{*rest}", get(v3).post(v3))

@@ -15,7 +15,10 @@ use footplate_store::{Db, Keys, Subscription, Topic};
 use sha2::{Digest, Sha256};
 use tokio::sync::{Notify, Semaphore};
 
-use crate::{job_view::CommitCache, secrets::random_hex, variables::facts::ServerFacts};
+use crate::{
+    config_files::ConfigMemory, egress::Egress, job_view::CommitCache, secrets::random_hex,
+    variables::facts::ServerFacts,
+};
 
 /// A look at a trace counts for so long.
 const WATCHED: Duration = Duration::from_secs(10);
@@ -62,6 +65,7 @@ struct Inner {
     settings: Settings,
     watched: Mutex<HashMap<JobId, Timestamp>>,
     commits: CommitCache,
+    config_memory: ConfigMemory,
     /// Jobs that requests of this process are claiming now, with their pipelines.
     claiming: Mutex<HashMap<JobId, PipelineId>>,
     /// Held requests that look for work at the same time: the first to look answers before a thousand others have looked.
@@ -90,6 +94,8 @@ pub struct Parts {
     pub blobs: BlobStore,
     /// Traces.
     pub traces: Traces,
+    /// Fetches from outside.
+    pub egress: Egress,
 }
 
 impl App {
@@ -102,6 +108,7 @@ impl App {
                 settings,
                 watched: Mutex::default(),
                 commits: CommitCache::default(),
+                config_memory: ConfigMemory::default(),
                 claiming: Mutex::default(),
                 searches: Semaphore::new(SEARCHES),
                 claimed: Notify::new(),
@@ -161,6 +168,16 @@ impl App {
     pub fn origin_url(&self, path: &str) -> String {
         let server = &self.inner.settings.server;
         format!("{}://{}{path}", server.protocol(), server.authority())
+    }
+
+    /// Fetches from outside.
+    pub(crate) fn egress(&self) -> &Egress {
+        &self.inner.parts.egress
+    }
+
+    /// What was read for configurations before.
+    pub(crate) fn config_memory(&self) -> &ConfigMemory {
+        &self.inner.config_memory
     }
 
     pub(crate) fn commit_cache(&self) -> &CommitCache {

@@ -11,6 +11,7 @@ use footplate_model::{
     policy::{Ability, Standing, allows},
 };
 use footplate_store::{Tx, namespaces, projects, protected_refs, push_intents, users};
+use serde_json::Value as Json;
 
 use crate::{
     Actor, App, Credential, Error, NewProject, ProjectRef, Result, Unauthorized, UserActor,
@@ -336,6 +337,11 @@ impl App {
             .filter_map(pushed_variable)
             .collect();
         let skip = options.iter().any(|option| option == "ci.skip");
+        let inputs: serde_json::Map<String, Json> = options
+            .iter()
+            .filter_map(|option| option.strip_prefix("ci.input="))
+            .filter_map(pushed_input)
+            .collect();
         let mut lines = Vec::new();
         for update in moved.iter().filter(|update| !update.is_delete()) {
             let Some(git_ref) = update.git_ref() else {
@@ -352,7 +358,7 @@ impl App {
                 skip,
             };
             lines.extend(
-                self.pipeline_of_ref(&project, &user, push, &variables)
+                self.pipeline_of_ref(&project, &user, push, &variables, &inputs)
                     .await?,
             );
         }
@@ -365,6 +371,7 @@ impl App {
         user: &User,
         push: PushedRef<'_>,
         variables: &[GivenVariable],
+        inputs: &serde_json::Map<String, Json>,
     ) -> Result<Vec<String>> {
         // The commit behind an annotated tag.
         let repository = self.repository(project.id);
@@ -398,7 +405,7 @@ impl App {
                 protected,
                 source: PipelineSource::Push,
                 variables: variables.to_vec(),
-                inputs: serde_json::Map::new(),
+                inputs: inputs.clone(),
                 ignore_skip: false,
                 skip: push.skip,
                 save_on_errors: true,
@@ -577,6 +584,16 @@ fn pushed_variable(text: &str) -> Option<GivenVariable> {
         variable_type: VariableType::EnvVar,
         raw: false,
     })
+}
+
+/// `NAME=VALUE` of the push option `ci.input`. What JSON reads as a number, boolean or list is one; all else is text.
+fn pushed_input(text: &str) -> Option<(String, Json)> {
+    let (name, value) = text.split_once('=')?;
+    let value = match serde_json::from_str::<Json>(value) {
+        Ok(value @ (Json::Bool(_) | Json::Number(_) | Json::Array(_))) => value,
+        Ok(_) | Err(_) => Json::from(value),
+    };
+    (!name.is_empty()).then(|| (name.to_owned(), value))
 }
 
 fn stored_updates(updates: &[RefUpdate]) -> String {

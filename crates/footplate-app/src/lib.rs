@@ -2,7 +2,7 @@
 //!
 //! This crate is the only one that joins store, git, blob, compiler and engine. A use case takes a proof of permission
 //! ([`ProjectAccess`]) where it needs one, decides by pure code, and does what was decided in one transaction. What
-//! reaches beyond one pipeline becomes a task. It knows nothing of HTTP and nothing of JSON shapes.
+//! reaches beyond one pipeline becomes a task. It is asked nothing in HTTP, and knows nothing of JSON shapes.
 
 mod access;
 mod actor;
@@ -11,13 +11,16 @@ mod app;
 mod authenticate;
 mod background;
 mod ci_variables;
+mod config_files;
 mod create_pipeline;
 pub mod definition;
+pub mod egress;
 mod error;
 mod git_push;
 mod job_artifacts;
 mod job_view;
 mod jobs;
+mod lint_config;
 mod movement;
 mod pipelines;
 mod projects;
@@ -29,6 +32,7 @@ pub mod secrets;
 mod settle_job;
 mod setup;
 mod signing_key;
+mod simulate;
 mod sweep;
 mod users;
 pub mod variables;
@@ -48,10 +52,12 @@ pub use git_push::{Begun, GitAccess};
 pub use job_artifacts::{ArchiveFile, Download};
 pub use job_view::JobView;
 pub use jobs::{PipelineJobs, Trace};
+pub use lint_config::{Conditions, LintRequest, LintResult, LintedFile, LintedJob};
 pub use pipelines::{NewPipeline, PipelineView};
 pub use projects::{NewGroup, NewProject, projects_filter};
 pub use repository::NewCommit;
 pub use setup::{FirstStart, Setup};
+pub use simulate::{Assumed, Simulation};
 pub use users::{NewToken, NewUser};
 pub(crate) use variables::job::pipeline_variables;
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use footplate_ci::PipelineWhy;
 use footplate_git::GitRef;
 use footplate_model::{
     GivenVariable, Job, Pipeline, PipelineId, PipelineSource, Status, User, policy::Ability,
@@ -19,7 +20,7 @@ use crate::{
     access::{load_pipeline, ref_locked, ref_protected},
     background::{Work, plan},
     can,
-    create_pipeline::PipelineRequest,
+    create_pipeline::{PipelineRequest, may_not_run},
     movement::{happen, key},
     pipeline_variables,
 };
@@ -96,9 +97,7 @@ impl App {
             .await?;
         let standing = access.standing();
         if ref_locked(&protections, standing.level, tag, &name) && !standing.admin {
-            return Err(Error::base(vec![format!(
-                "You do not have sufficient permission to run a pipeline on '{name}'. Please select a different branch or contact your administrator for assistance."
-            )]));
+            return Err(Error::base(vec![may_not_run(&name)]));
         }
         let user = access.actor().user().cloned().ok_or(Error::FORBIDDEN)?;
         let creation = self
@@ -380,7 +379,7 @@ impl App {
         &self,
         access: &ProjectAccess<can::ReadPipeline>,
         id: PipelineId,
-    ) -> Result<Json> {
+    ) -> Result<PipelineWhy> {
         let project = access.project_id();
         let text = self
             .db()

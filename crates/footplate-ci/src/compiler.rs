@@ -71,6 +71,11 @@ impl Compiled {
                 .map(|chosen| (chosen.instance.name.clone(), chosen.why.clone()))
                 .collect(),
             absent: evaluated.absent.iter().cloned().collect(),
+            diagnostics: evaluated
+                .errors
+                .iter()
+                .map(|error| error.shown(&self.files))
+                .collect(),
         }
     }
 }
@@ -99,6 +104,7 @@ pub struct Compiler {
     source: Source,
     answers: Answers,
     files: Vec<SourceFile>,
+    merged: Option<Node>,
 }
 
 impl Compiler {
@@ -108,7 +114,13 @@ impl Compiler {
             source,
             answers: Answers::default(),
             files: Vec::new(),
+            merged: None,
         }
+    }
+
+    /// The merged tree of the last step, also when its keywords had faults; `None` when it did not get so far.
+    pub fn merged(&self) -> Option<&Node> {
+        self.merged.as_ref()
     }
 
     /// Tells what was asked for.
@@ -119,6 +131,7 @@ impl Compiler {
     /// Goes as far as the answers reach. Deterministic: the same text and answers give the same step.
     pub fn step(&mut self) -> Step {
         self.answers.missing.clear();
+        self.merged = None;
         let mut check = Check::default();
         let compiled = self.compile(&mut check);
         if !self.answers.missing.is_empty() && check.errors.is_empty() {
@@ -164,6 +177,7 @@ impl Compiler {
         let merged = includer.root(&self.source.text, &self.source.inputs);
         self.files = includer.files();
         let merged = resolve(check, &merged?)?;
+        self.merged = Some(merged.clone());
         let config = config::read(check, merged.as_map()?, merged.span);
         if !check.errors.is_empty() {
             return None;

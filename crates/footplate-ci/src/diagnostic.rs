@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
-use crate::yaml::Span;
+use crate::{ask::Request, yaml::Span};
 
 /// One fault or warning.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +77,12 @@ pub struct SourceFile {
     /// Its text, as long as the compilation is in memory.
     #[serde(skip)]
     pub text: Arc<str>,
+    /// What was asked for; `None` = it is the root file. Not kept with a pipeline.
+    #[serde(skip)]
+    pub asked: Option<Request>,
+    /// It was included by `project` and `file`, not as a local file of where it stands.
+    #[serde(skip)]
+    pub by_project: bool,
 }
 
 impl SourceFile {

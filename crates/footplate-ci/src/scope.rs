@@ -455,6 +455,18 @@ fn of_environment<'p>(instance: &'p Instance, name: &str) -> Vec<Own<'p>> {
 }
 
 impl Context {
+    /// Every variable of every layer around the configuration, in no order.
+    pub fn variables(&self) -> impl Iterator<Item = &Variable> {
+        let later = &self.later;
+        let scoped = later.scoped.iter().map(|scoped| &scoped.variable);
+        self.predefined
+            .iter()
+            .chain(&later.predefined)
+            .chain(&later.user)
+            .chain(&self.overriding)
+            .chain(scoped)
+    }
+
     /// What holds around all jobs, for the pipeline's name; `workflow` are the variables of the workflow's matching rule.
     pub fn around(&self, config: &Config, workflow: &[YamlVariable]) -> Vec<Variable> {
         PipelineScope::new(self, config, workflow).list()

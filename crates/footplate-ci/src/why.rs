@@ -5,7 +5,13 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map as JsonMap, Value as Json, json};
 
-use crate::{diagnostic::SourceFile, expr::Atom, paths::PathMatch, scope::Lookup, yaml::Span};
+use crate::{
+    diagnostic::{Diagnostic, SourceFile},
+    expr::Atom,
+    paths::PathMatch,
+    scope::Lookup,
+    yaml::Span,
+};
 
 /// A why may be so large as JSON, in bytes.
 pub const MAX_BYTES: usize = 2048;
@@ -303,9 +309,21 @@ pub struct PipelineWhy {
     pub jobs: indexmap::IndexMap<String, Why>,
     /// Jobs that are not.
     pub absent: indexmap::IndexMap<String, Why>,
+    /// Faults of the configuration with their places, as [`Diagnostic::shown`] has them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub diagnostics: Vec<Json>,
 }
 
 impl PipelineWhy {
+    /// Of a configuration that makes no pipeline.
+    pub fn of_faults(errors: &[Diagnostic], files: &[SourceFile]) -> Self {
+        Self {
+            files: files.to_vec(),
+            diagnostics: errors.iter().map(|error| error.shown(files)).collect(),
+            ..Self::default()
+        }
+    }
+
     /// As it is shown: file names in place of numbers, and how each file was included. Values of CI variables only with `secrets`.
     pub fn shown(&self, secrets: bool) -> Json {
         let list = |list: &indexmap::IndexMap<String, Why>| {
@@ -332,6 +350,7 @@ impl PipelineWhy {
             "workflow": self.workflow.as_ref().map(|why| shown(why, &self.files, secrets)),
             "jobs": list(&self.jobs),
             "absent": list(&self.absent),
+            "diagnostics": self.diagnostics,
         })
     }
 

@@ -164,6 +164,14 @@ pub async fn next_pipeline_iid(tx: &mut Tx<'_>, id: ProjectId) -> Result<i64> {
     .await
 }
 
+/// The number of the newest pipeline of a project; 0 before the first.
+pub async fn last_pipeline_iid(tx: &mut Tx<'_>, id: ProjectId) -> Result<i64> {
+    tx.query(sql!("SELECT pipeline_iid FROM projects WHERE id = $1"))
+        .bind(id)
+        .one("project", |row| row.get(0))
+        .await
+}
+
 /// Hides a project that is being deleted.
 pub async fn mark_deleting(tx: &mut Tx<'_>, id: ProjectId) -> Result<()> {
     tx.query(sql!("UPDATE projects SET deleting = TRUE WHERE id = $1"))

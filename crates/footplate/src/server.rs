@@ -3,7 +3,9 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use footplate_api::router;
-use footplate_app::{App, FirstStart, Parts, Settings, Setup, variables::facts::ServerFacts};
+use footplate_app::{
+    App, FirstStart, Parts, Settings, Setup, egress::Egress, variables::facts::ServerFacts,
+};
 use footplate_blob::{BlobStore, Traces};
 use footplate_git::{Repositories, RepositoryOptions};
 use footplate_model::Clock;
@@ -39,6 +41,9 @@ pub enum StartError {
     /// The application.
     #[error("{0}")]
     App(#[from] footplate_app::Error),
+    /// The allow-list of fetches.
+    #[error("egress.allow: {0}")]
+    Egress(String),
     /// The address cannot be used.
     #[error("cannot listen on {address}: {source}")]
     Listen {
@@ -91,6 +96,7 @@ impl Server {
                 .await?,
             blobs: BlobStore::open(data.blobs()).await?,
             traces: Traces::open(data.path().join("traces")).await?,
+            egress: Egress::new(config.egress.settings().map_err(StartError::Egress)?),
         };
         let app = App::new(parts, settings(config, address));
         let setup = Setup {

@@ -4,6 +4,7 @@ pub mod agent;
 pub mod assignment;
 pub mod commit;
 pub mod job;
+pub mod lint;
 pub mod pipeline;
 pub mod project;
 pub mod runner;

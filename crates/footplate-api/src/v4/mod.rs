@@ -1,6 +1,7 @@
 //! GitLab's REST API, version 4: the router is the table of contents.
 
 mod agents;
+mod ci_lint;
 mod job;
 mod jobs;
 mod misc;
@@ -11,8 +12,6 @@ mod runner;
 mod runners;
 mod users;
 mod variables;
-
-pub use pipelines::why;
 
 use axum::{
     Router,
@@ -85,6 +84,10 @@ fn agent_routes() -> Router<App> {
 
 fn pipeline_routes() -> Router<App> {
     Router::new()
+        .route(
+            "/projects/{id}/ci/lint",
+            get(ci_lint::check_project).post(ci_lint::check_text),
+        )
         .route("/projects/{id}/pipeline", post(pipelines::create))
         .route("/projects/{id}/pipelines", get(pipelines::list))
         .route("/projects/{id}/pipelines/latest", get(pipelines::latest))

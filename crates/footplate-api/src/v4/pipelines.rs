@@ -217,20 +217,3 @@ pub async fn variables(call: Call) -> Answer {
         &Json::from_iter(list.iter().map(entity::pipeline::variable)),
     ))
 }
-
-/// `GET /api/footplate/v1/projects/:id/pipelines/:pipeline_id/why`
-pub async fn why(call: Call) -> Answer {
-    let actor = call.anyone().await?;
-    let id = pipeline_id(&call)?;
-    let job = call.params.text("job")?;
-    let access = call.project::<can::ReadPipeline>(actor).await?;
-    let why = call.app.read_why(&access, id).await?;
-    let Some(job) = job else {
-        return Ok(answer(StatusCode::OK, &why));
-    };
-    let found = ["jobs", "absent"]
-        .iter()
-        .find_map(|list| why[*list].get(&job));
-    let found = found.ok_or(Error::NotFound("404 Job Not Found"))?;
-    Ok(answer(StatusCode::OK, found))
-}

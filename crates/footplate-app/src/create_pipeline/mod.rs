@@ -1,8 +1,8 @@
 //! From a ref to a pipeline (`pipeline-processing.md §2`): permission, configuration, rows, and its first pass.
 
 mod child;
-mod compile;
 mod context;
+mod dry_run;
 mod forward;
 mod rows;
 
@@ -16,12 +16,20 @@ use footplate_pipeline::Event;
 use footplate_store::{Tx, pipelines, projects};
 use serde_json::{Map, Value as Json};
 
-pub(crate) use compile::{Compilation, Files};
-pub(crate) use context::{ConfigVariables, author_login, given, project_facts, user_facts};
+pub(crate) use context::{
+    ConfigVariables, author_login, compiler_variables, given, project_facts, user_facts,
+};
+pub(crate) use dry_run::{DryOutcome, DryRun, may_not_run};
 pub(crate) use rows::seconds;
 
-use crate::{App, Error, Result, rules::skip_token::asks_to_skip};
+use crate::{
+    App, Error, Result,
+    config_files::{Compilation, Files, Overrides, RootText},
+    rules::skip_token::asks_to_skip,
+};
 
+/// Inputs of one pipeline (`ci-yaml.md §3.1`).
+const MAX_INPUTS: usize = 20;
 /// Sixty pipelines of one user for one commit in a minute are enough.
 const RATE_LIMIT: i64 = 60;
 
@@ -104,6 +112,10 @@ impl App {
                 reason: None,
             });
         }
+        if request.inputs.len() > MAX_INPUTS {
+            let message = format!("Too many inputs: a pipeline takes at most {MAX_INPUTS}");
+            return Ok(Creation::refused(vec![message], None));
+        }
         if self.too_many(&request).await? {
             return Ok(Creation::refused(
                 vec!["Too many pipelines created in the last minute. Try again later.".to_owned()],
@@ -114,7 +126,7 @@ impl App {
             Some(Upstream {
                 config: Some(config),
                 ..
-            }) => Some(config.clone()),
+            }) => Some(RootText::Own(config.clone())),
             Some(_) | None => {
                 self.config_text(&request.project, &request.commit.id)
                     .await?
@@ -147,7 +159,7 @@ impl App {
         self.compile_and_save(request, text).await
     }
 
-    async fn compile_and_save(&self, request: PipelineRequest, text: String) -> Result<Creation> {
+    async fn compile_and_save(&self, request: PipelineRequest, root: RootText) -> Result<Creation> {
         let now = self.now();
         let id = request.project.id;
         let iid = self
@@ -155,15 +167,17 @@ impl App {
             .write(async move |tx: &mut Tx<'_>| projects::next_pipeline_iid(tx, id).await)
             .await?;
         let variables = self.config_variables(&request, iid, now).await?;
+        let (text, inputs) = root.with_inputs(&request.inputs);
         let compilation = Compilation {
             text,
-            inputs: footplate_ci::inputs_from_json(&request.inputs),
-            context: variables.context(&request),
+            inputs,
+            context: Some(variables.context(&request)),
+            variables: Vec::new(),
             child: request.source == PipelineSource::ParentPipeline,
         };
         let files = Files {
             project: request.project.clone(),
-            sha: request.commit.id.clone(),
+            sha: Some(request.commit.id.clone()),
             before_sha: request.before_sha.clone(),
             tag: request.git_ref.is_tag(),
             source: request.source,
@@ -176,12 +190,13 @@ impl App {
                 scopes: None,
                 token: None,
             }),
+            overrides: Overrides::default(),
         };
-        let compiled = match self.compile(compilation, &files).await? {
+        let compiled = match self.compile(compilation, &files).await?.result {
             Ok(compiled) => compiled,
-            Err(errors) => {
+            Err(faults) => {
                 return self
-                    .fail(&request, errors, &PipelineWhy::default(), now)
+                    .fail(&request, faults.messages(), &faults.why(), now)
                     .await;
             }
         };

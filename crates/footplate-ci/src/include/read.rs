@@ -224,6 +224,8 @@ impl Includer<'_> {
             project: told.scope.origin.project.clone(),
             included_at: Some(file.item.span),
             text: told.text().into(),
+            asked: Some(file.request.clone()),
+            by_project: file.kind == Kind::Project,
         });
         number
     }

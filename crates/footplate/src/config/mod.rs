@@ -1,11 +1,13 @@
 //! Configuration: flag, environment, file, default, in this order (DESIGN §12). An unknown key is an error.
 
+mod egress;
 mod limits;
 mod runners;
 mod sources;
 
 use std::path::PathBuf;
 
+pub use egress::Egress;
 pub use limits::Limits;
 pub use runners::Runners;
 pub use sources::{Flags, load};
@@ -39,6 +41,8 @@ pub struct Config {
     pub runners: Runners,
     /// Sizes that bound requests and files.
     pub limits: Limits,
+    /// What is fetched from outside.
+    pub egress: Egress,
 }
 
 impl Default for Config {
@@ -54,6 +58,7 @@ impl Default for Config {
             tick_seconds: 30,
             runners: Runners::default(),
             limits: Limits::default(),
+            egress: Egress::default(),
         }
     }
 }

@@ -150,6 +150,14 @@ fn set(table: &mut Table, defaults: &Table, key: &str, text: &str) -> Result<(),
                 .parse()
                 .map_err(|_| format!("`{text}` is not true or false"))?,
         ),
+        // A list is written with commas.
+        Some(Value::Array(_)) => {
+            let items = text
+                .split(',')
+                .map(str::trim)
+                .filter(|item| !item.is_empty());
+            Value::Array(items.map(|item| Value::String(item.to_owned())).collect())
+        }
         Some(_) | None => Value::String(text.to_owned()),
     };
     let target = match section {
@@ -235,6 +243,19 @@ mod tests {
         assert_eq!(
             error,
             "FOOTPLATE_TICK_SECONDS: `soon` is not a whole number"
+        );
+    }
+
+    #[test]
+    fn lists_are_written_with_commas() {
+        let set = environment(&[(
+            "FOOTPLATE_EGRESS__ALLOW",
+            "10.0.0.0/8, files.example.com:8443",
+        )]);
+        let config = load(&Flags::default(), &set, None).unwrap();
+        assert_eq!(
+            config.egress.allow,
+            ["10.0.0.0/8", "files.example.com:8443"]
         );
     }
 

@@ -136,6 +136,35 @@ async fn push_options_and_faults() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn inputs_come_with_a_push() {
+    let server = TestServer::start().await;
+    let config = "spec: {inputs: {word: {}, count: {type: number, default: 1}, list: {type: array, default: []}}}\n---\n\
+        \"$[[ inputs.word ]]-$[[ inputs.count ]]\": {script: \"$[[ inputs.list ]]\"}\n";
+    let folder = work_tree(&server, config).await;
+    let url = remote(&server, &format!("root:{ROOT_TOKEN}"), "/root/new.git");
+    let options = [
+        "push",
+        "-o",
+        "ci.input=word=a=b",
+        "-o",
+        "ci.input=count=7",
+        "-o",
+        "ci.input=list=[\"x\", \"y\"]",
+        &url,
+        "main",
+    ];
+    let said = text(&git(&folder, &options).await);
+    server.settle().await;
+    let jobs = server
+        .root
+        .get("/projects/root%2Fnew/jobs")
+        .await
+        .expect(200)
+        .json();
+    assert_eq!(jobs[0]["name"], "a=b-7", "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn strangers_do_not_get_in() {
     let server = TestServer::start().await;
     server.project("private", &[("a", "b")]).await;

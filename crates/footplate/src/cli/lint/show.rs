@@ -268,7 +268,7 @@ pub(crate) fn side_by_side(a: &Json, b: &Json, differences: &Json) -> String {
             let _ = writeln!(text, "   error: {}", message.as_str().unwrap_or_default());
         }
     }
-    for (key, side, own, other) in [("only_a", "a", a, b), ("only_b", "b", b, a)] {
+    for (key, side, own, other) in [("only_in_a", "a", a, b), ("only_in_b", "b", b, a)] {
         for name in differences[key].as_array().into_iter().flatten() {
             let name = name.as_str().unwrap_or_default();
             let (here, there) = (&own["why"][name], &other["absent_jobs"][name]);
@@ -279,7 +279,7 @@ pub(crate) fn side_by_side(a: &Json, b: &Json, differences: &Json) -> String {
             }
         }
     }
-    for (name, facts) in differences["jobs"].as_object().into_iter().flatten() {
+    for (name, facts) in differences["changed"].as_object().into_iter().flatten() {
         let _ = writeln!(text, "{name} differs");
         for (fact, sides) in facts.as_object().into_iter().flatten() {
             let _ = writeln!(text, "   {fact}: {} in a, {} in b", sides["a"], sides["b"]);
@@ -295,11 +295,13 @@ pub(crate) fn side_by_side(a: &Json, b: &Json, differences: &Json) -> String {
     if !both.is_empty() {
         let _ = writeln!(text, "in both: {}", both.join(", "));
     }
-    let none = differences["only_a"].as_array().is_none_or(Vec::is_empty)
-        && differences["only_b"].as_array().is_none_or(Vec::is_empty)
-        && differences["jobs"]
-            .as_object()
-            .is_none_or(serde_json::Map::is_empty);
+    let none = ["only_in_a", "only_in_b", "changed", "pipeline"]
+        .iter()
+        .all(|key| match &differences[*key] {
+            Json::Array(list) => list.is_empty(),
+            Json::Object(map) => map.is_empty(),
+            _ => true,
+        });
     if none {
         text.push_str("no differences\n");
     }

@@ -1,5 +1,9 @@
 //! A compilation as one JSON object: what `footplate lint --json` prints, and a pipeline's context from a few words.
 
+mod compare;
+
+pub use compare::compare;
+
 use footplate_model::PipelineSource;
 use serde_json::{Map as JsonMap, Value as Json, json};
 
@@ -121,37 +125,4 @@ fn diagnostics(errors: &[Diagnostic], warnings: &[Diagnostic], files: &[SourceFi
     let mut all = list("error", errors);
     all.extend(list("warning", warnings));
     all
-}
-
-/// What differs between two objects of [`report`]: `only_a`, `only_b` (names of jobs), and `jobs` with each differing fact as
-/// `{"a": …, "b": …}`. The variables that jobs see are compared only where the jobs' own words make them differ.
-pub fn compare(a: &Json, b: &Json) -> Json {
-    let empty = JsonMap::new();
-    let jobs = |object: &'_ Json| object["jobs"].as_object().cloned().unwrap_or_default();
-    let (a, b) = (jobs(a), jobs(b));
-    let only = |one: &JsonMap<String, Json>, other: &JsonMap<String, Json>| {
-        one.keys()
-            .filter(|name| !other.contains_key(*name))
-            .cloned()
-            .collect::<Vec<_>>()
-    };
-    let mut changed = JsonMap::new();
-    for (name, one) in &a {
-        let Some(other) = b.get(name) else { continue };
-        let (one, other) = (
-            one.as_object().unwrap_or(&empty),
-            other.as_object().unwrap_or(&empty),
-        );
-        let keys = one
-            .keys()
-            .chain(other.keys().filter(|key| !one.contains_key(*key)));
-        let facts: JsonMap<String, Json> = keys
-            .filter(|key| *key != "scoped_variables" && one.get(*key) != other.get(*key))
-            .map(|key| (key.clone(), json!({"a": one.get(key), "b": other.get(key)})))
-            .collect();
-        if !facts.is_empty() {
-            changed.insert(name.clone(), Json::Object(facts));
-        }
-    }
-    json!({"only_a": only(&a, &b), "only_b": only(&b, &a), "jobs": changed})
 }
