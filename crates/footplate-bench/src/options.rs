@@ -17,7 +17,7 @@ pub(crate) struct Options {
     pub(crate) span: Duration,
     /// Only the measures of this name.
     pub(crate) only: Option<String>,
-    /// Figures below their floor fail the run.
+    /// A figure below its floor fails the run.
     pub(crate) enforce: bool,
 }
 
