@@ -1,6 +1,6 @@
 //! What the program costs, as ratios to yardsticks that run in the same minute (DESIGN §11).
 //!
-//! `cargo xtask bench [--jobs N] [--rounds N] [--seconds S] [--only WORD]` builds the program and runs this. Every measure is
+//! `cargo xtask bench [--jobs N] [--rounds N] [--seconds S] [--only WORD,…]` builds the program and runs this. Every measure is
 //! interleaved with its yardstick and the median of the rounds counts; each row has its floor, its target and its verdict, and a
 //! row below its floor makes the run fail (not with `--small`). The process that measures, the yardstick and the program share
 //! the machine. nginx and wrk must be installed; PostgreSQL is that of `FOOTPLATE_TEST_POSTGRES_URL`.
@@ -52,7 +52,7 @@ fn measure(options: &Options) -> Result<()> {
     if options.wants("compile") {
         compile::measure(options, &mut report)?;
     }
-    if options.only.as_deref() == Some("compile") {
+    if options.only == ["compile"] {
         return report.finish(options);
     }
     let sqlite = program::Place::sqlite()?;
