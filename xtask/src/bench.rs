@@ -2,13 +2,15 @@
 
 use std::{path::PathBuf, process::Command};
 
-/// What `--small` stands for: enough to see that every measure still works, in a build for tests.
+/// What `--small` stands for: enough to see that every measure still works, in a build for tests; figures do not count.
 const SMALL: [&str; 6] = ["--jobs", "10000", "--rounds", "1", "--seconds", "1"];
+/// Otherwise a figure below its floor fails the run.
+const FULL: [&str; 1] = ["--enforce"];
 
 /// Runs the benchmark with these options.
 ///
 /// # Errors
-/// When something does not build or the benchmark fails.
+/// When something does not build, the benchmark fails, or a figure of a full run is below its floor.
 pub fn run(arguments: &[String]) -> Result<String, String> {
     let small = arguments.iter().any(|argument| argument == "--small");
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
@@ -31,9 +33,7 @@ pub fn run(arguments: &[String]) -> Result<String, String> {
     let folder = target.join(if small { "debug" } else { "release" });
     let mut bench = Command::new(folder.join("footplate-bench"));
     bench.arg("--program").arg(folder.join("footplate"));
-    if small {
-        bench.args(SMALL);
-    }
+    bench.args(if small { &SMALL[..] } else { &FULL[..] });
     bench.args(arguments.iter().filter(|argument| *argument != "--small"));
     succeed(&mut bench, "the benchmark")?;
     Ok("bench: done".to_owned())

@@ -22,6 +22,8 @@ use crate::{
 const RUNNERS: usize = 8;
 /// Rows of the yardstick's queue.
 const ROWS: i64 = 100_000;
+const POSTGRES: &str = "claim on PostgreSQL ÷ raw SKIP LOCKED";
+const POSTGRES_LIMITS: (f64, f64) = (0.4, 0.6);
 
 /// The body of a request for work.
 pub(crate) fn ask(token: &str, system_id: &str) -> Vec<u8> {
@@ -157,11 +159,12 @@ pub(crate) fn on_postgres(options: &Options, place: &Place, report: &mut Report)
             raw_postgres(&url, span(options))?,
         ));
     }
-    report.pairs(
-        "claim on PostgreSQL ÷ raw SKIP LOCKED",
-        &pairs,
-        (0.4, 0.6),
-        "claims/s",
-    );
+    report.pairs(POSTGRES, &pairs, POSTGRES_LIMITS, "claims/s");
     Ok(())
+}
+
+/// Says that a row is missing.
+pub(crate) fn without_postgres(report: &mut Report) {
+    let why = "FOOTPLATE_TEST_POSTGRES_URL is not set (scripts/postgres sets it)";
+    report.missing(POSTGRES, POSTGRES_LIMITS, why);
 }

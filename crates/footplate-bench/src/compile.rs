@@ -1,40 +1,26 @@
-//! From text to pipeline, against the events of the same text.
+//! From text to jobs in memory, against the events of the same texts; all in time of the processor.
 
-use std::{fmt::Write as _, hint::black_box, time::Instant};
+use std::collections::HashMap;
 
 use footplate_ci::{
-    Answer, Compiler, Context, Outcome, Source, Step,
+    Answer, Compiler, Context, Outcome, Request, Source, Step,
     variables::Variable,
     yaml::{Limits, Map},
 };
 use footplate_model::PipelineSource;
 
 use crate::{
-    Result,
+    Result, configurations,
     options::Options,
+    processor::timed,
     report::{Better, Report, median},
 };
 
-/// A configuration of so many jobs, as they are written.
-fn configuration(jobs: usize) -> String {
-    let mut text = String::from(
-        "stages: [build, test, deploy]\nvariables:\n  LEVEL: \"2\"\n  TARGET: release\ndefault:\n  tags: [linux]\n.base:\n  retry: 1\n  before_script:\n    - ./prepare\n",
-    );
-    for number in 0..jobs {
-        let stage = ["build", "test", "deploy"][number % 3];
-        // Short, so that 2,000 of them stay below GitLab's limit for one file.
-        let _ = write!(
-            text,
-            "job {number}:\n  extends: .base\n  stage: {stage}\n  script:\n    - make part{number}\n  rules:\n    - if: $CI_COMMIT_BRANCH == \"main\" && $LEVEL != \"1\"\n"
-        );
-        if number % 3 == 1 {
-            let _ = write!(text, "  needs:\n    - job {}\n", number - 1);
-        }
-    }
-    text
-}
+/// Predefined variables beside those that rules look at; the application gives as many.
+const PREDEFINED: usize = 80;
 
-fn events(text: &str) -> Result<usize> {
+/// Reads every event of a text; how many there were.
+pub(crate) fn events(text: &str) -> Result<usize> {
     let mut bytes = text.as_bytes();
     let mut parser = libyaml_safer::Parser::new();
     parser.set_input_string(&mut bytes);
@@ -48,28 +34,39 @@ fn events(text: &str) -> Result<usize> {
     }
 }
 
-fn pipeline(text: &str) -> Result<usize> {
+fn context() -> Context {
     let variable = |key: &str, value: &str| Variable {
         key: key.to_owned(),
         value: value.to_owned(),
         ..Variable::default()
     };
-    let context = Context {
+    let mut predefined = vec![
+        variable("CI_COMMIT_BRANCH", "main"),
+        variable("CI_PIPELINE_SOURCE", "push"),
+    ];
+    predefined.extend((0..PREDEFINED).map(|number| {
+        variable(
+            &format!("CI_PREDEFINED_FACT_{number}"),
+            &format!("https://git.example.com/root/bench/{number}"),
+        )
+    }));
+    Context {
         source: PipelineSource::Push,
         ref_name: "main".to_owned(),
         tag: false,
         project: Some("root/bench".to_owned()),
         overriding: Vec::new(),
         later: footplate_ci::Later::default(),
-        predefined: vec![
-            variable("CI_COMMIT_BRANCH", "main"),
-            variable("CI_PIPELINE_SOURCE", "push"),
-        ],
-    };
+        predefined,
+    }
+}
+
+/// Compiles; files are told as the application tells them, when they are asked for. How many jobs there are.
+fn pipeline(text: &str, answers: &HashMap<Request, Answer>) -> Result<usize> {
     let mut compiler = Compiler::new(Source {
         text: text.to_owned(),
         inputs: Map::default(),
-        context: Some(context),
+        context: Some(context()),
         variables: Vec::new(),
         has_project: true,
         child: false,
@@ -79,7 +76,8 @@ fn pipeline(text: &str) -> Result<usize> {
         match compiler.step() {
             Step::Needs(requests) => {
                 for request in requests {
-                    compiler.answer(request, Answer::Unknown);
+                    let answer = answers.get(&request).cloned();
+                    compiler.answer(request, answer.unwrap_or(Answer::Unknown));
                 }
             }
             Step::Done(compiled) => {
@@ -94,42 +92,74 @@ fn pipeline(text: &str) -> Result<usize> {
     }
 }
 
-fn timed(mut work: impl FnMut() -> Result<usize>) -> Result<f64> {
-    let began = Instant::now();
-    black_box(work()?);
-    Ok(began.elapsed().as_secs_f64())
+fn expect_jobs(found: usize, jobs: usize) -> Result<()> {
+    if found == jobs {
+        return Ok(());
+    }
+    Err(format!("the configuration makes {found} jobs, not {jobs}").into())
 }
 
 pub(crate) fn measure(options: &Options, report: &mut Report) -> Result<()> {
     eprintln!("compilation");
-    let (small, large) = (configuration(500), configuration(2000));
-    if pipeline(&small)? != 500 {
-        return Err("the configuration does not make 500 jobs".into());
-    }
-    let (mut ratios, mut growth, mut ours, mut theirs) =
-        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    one_file(options, report)?;
+    many_files(options, report)
+}
+
+fn one_file(options: &Options, report: &mut Report) -> Result<()> {
+    let none = HashMap::new();
+    let (small, large) = (configurations::single(500), configurations::single(2000));
+    expect_jobs(pipeline(&small, &none)?, 500)?;
+    expect_jobs(pipeline(&large, &none)?, 2000)?;
+    let mut times = Vec::new();
+    let mut growth = Vec::new();
     for _ in 0..options.rounds * 4 {
-        let compiled = timed(|| pipeline(&small))?;
-        let raw = timed(|| events(&small))?;
-        ratios.push(compiled / raw);
-        growth.push(timed(|| pipeline(&large))? / compiled);
-        ours.push(compiled * 1000.0);
-        theirs.push(raw * 1000.0);
+        let compiled = timed(|| pipeline(&small, &none))?;
+        times.push((compiled, timed(|| events(&small))?));
+        growth.push(timed(|| pipeline(&large, &none))? / compiled);
     }
-    let detail = format!("{:.1} ms against {:.1} ms", median(ours), median(theirs));
-    report.add(
+    row(
+        report,
         "500 jobs compiled ÷ raw YAML events",
-        median(ratios),
-        Better::Lower,
+        &times,
         (15.0, 8.0),
-        detail,
     );
-    report.add(
-        "2,000 jobs ÷ 500 jobs",
-        median(growth),
+    report.rounds(
+        "2,000 jobs compiled ÷ 500 jobs",
+        growth,
         Better::Lower,
         (4.4, 4.4),
-        String::new(),
+        "",
     );
     Ok(())
+}
+
+fn many_files(options: &Options, report: &mut Report) -> Result<()> {
+    let many = configurations::many();
+    expect_jobs(pipeline(&many.root, &many.answers)?, 500)?;
+    let mut times = Vec::new();
+    for _ in 0..options.rounds * 4 {
+        times.push((
+            timed(|| pipeline(&many.root, &many.answers))?,
+            timed(|| many.texts().into_iter().map(events).sum())?,
+        ));
+    }
+    row(
+        report,
+        "500 jobs of 25 files compiled ÷ raw YAML events",
+        &times,
+        (8.0, 8.0),
+    );
+    Ok(())
+}
+
+/// A figure from pairs of seconds, and what else there is to say.
+pub(crate) fn row(report: &mut Report, work: &str, times: &[(f64, f64)], limits: (f64, f64)) {
+    let milliseconds = |of: fn(&(f64, f64)) -> f64| median(times.iter().map(of).collect()) * 1000.0;
+    let detail = format!(
+        "{:.1} ms against {:.1} ms",
+        milliseconds(|pair| pair.0),
+        milliseconds(|pair| pair.1)
+    );
+    let ratios = times.iter().map(|(ours, theirs)| ours / theirs).collect();
+    report.rounds(work, ratios, Better::Lower, limits, &detail);
 }

@@ -4,8 +4,8 @@ use crate::{
     Result,
     options::Options,
     program::{Place, Running},
-    report::{Better, Report, median},
-    wrk,
+    report::{Better, Report},
+    seed, wrk,
 };
 
 const CONNECTIONS: u32 = 32;
@@ -60,53 +60,68 @@ pub(crate) fn measure(options: &Options, place: &Place, report: &mut Report) -> 
     pages(options, &program, newest, report)
 }
 
-/// Any page against the first: by offset in the middle and at the end, and by cursor.
+/// Any page against the first of its list: by offset in the middle and at the end, and by cursor.
 fn pages(options: &Options, program: &Running, newest: i64, report: &mut Report) -> Result<()> {
-    let base = "/api/v4/projects/1/jobs?per_page=20";
+    let list = "/api/v4/projects/1/jobs?per_page=20";
+    let done = "/api/v4/projects/1/jobs?per_page=20&scope[]=success";
+    let two = "/api/v4/projects/1/jobs?per_page=20&scope[]=success&scope[]=failed";
+    let pipelines = "/api/v4/projects/1/pipelines?per_page=20";
     let last = options.jobs / 20;
-    let paths = [
+    let half = last / 2;
+    let deep = keyset(newest / 2);
+    for (name, first, path) in [
         (
             "page in the middle ÷ first page, time",
-            format!("{base}&page={}", last / 2),
+            list,
+            format!("{list}&page={half}"),
         ),
         (
             "last page ÷ first page, time",
-            format!("{base}&page={last}"),
+            list,
+            format!("{list}&page={last}"),
         ),
-        ("keyset page deep down ÷ first page, time", {
-            let path = "/projects/1/jobs?per_page=20&pagination=keyset&order_by=id&sort=desc";
-            let first = program
-                .api("GET", path, &serde_json::Value::Null)?
-                .expect(200)?;
-            let link = first.header("link").ok_or("no next page")?.to_owned();
-            let next = link.split(['<', '>']).nth(1).ok_or("no link")?;
-            let path = &next[next.find("/api/v4").ok_or("no path")?..];
-            deep_cursor(path, newest)
-        }),
-    ];
-    for (name, path) in paths {
+        ("keyset page deep down ÷ first page, time", list, deep),
+        ("… of one status", done, format!("{done}&page={half}")),
+        ("… of two statuses", two, format!("{two}&page={half}")),
+        (
+            "… of pipelines",
+            pipelines,
+            format!("{pipelines}&page={}", half / seed::JOBS),
+        ),
+    ] {
+        let newest = if first == pipelines {
+            newest / seed::JOBS
+        } else {
+            newest
+        };
+        is_full(program, &path, newest)?;
         let mut ratios = Vec::new();
         for _ in 0..options.rounds {
-            let first = wrk::gets(&program.host, base, CONNECTIONS, options.span)?;
+            let first = wrk::gets(&program.host, first, CONNECTIONS, options.span)?;
             let deep = wrk::gets(&program.host, &path, CONNECTIONS, options.span)?;
             ratios.push(first / deep);
         }
-        report.add(
-            name,
-            median(ratios),
-            Better::Lower,
-            (1.25, 1.1),
-            String::new(),
-        );
+        report.rounds(name, ratios, Better::Lower, (1.25, 1.1), "");
     }
     Ok(())
 }
 
-/// The address of the next page; cursors are opaque, so the page after the first stands for all where it cannot be moved.
-fn deep_cursor(path: &str, newest: i64) -> String {
-    let id = (newest - 19).to_string();
-    path.replace(
-        &format!("id_after={id}"),
-        &format!("id_after={}", newest / 2),
-    )
+/// The page behind an id, as the program writes its cursors; [`is_full`] sees whether it still does.
+fn keyset(id: i64) -> String {
+    use base64::Engine as _;
+    let cursor = base64::engine::general_purpose::URL_SAFE_NO_PAD
+        .encode(format!("{{\"id\":\"{id}\",\"_kd\":\"n\"}}"));
+    format!("/api/v4/projects/1/jobs?per_page=20&pagination=keyset&cursor={cursor}")
+}
+
+/// A deep page that is empty, or not deep, would be a figure of something else.
+fn is_full(program: &Running, path: &str, newest: i64) -> Result<()> {
+    let page = program.api("GET", &path["/api/v4".len()..], &serde_json::Value::Null)?;
+    let page = page.expect(200)?.json()?;
+    let rows = page.as_array().map_or(0, Vec::len);
+    let first = page[0]["id"].as_i64().unwrap_or(i64::MAX);
+    if rows == 20 && first <= newest * 3 / 4 {
+        return Ok(());
+    }
+    Err(format!("{path} has {rows} rows from id {first}: not a deep page").into())
 }

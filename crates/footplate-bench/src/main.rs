@@ -1,15 +1,19 @@
 //! What the program costs, as ratios to yardsticks that run in the same minute (DESIGN §11).
 //!
-//! `cargo xtask bench [--jobs N] [--rounds N] [--seconds S] [--only WORD]` builds the program and runs this. Every measure is
-//! interleaved with its yardstick and the median of the rounds counts. The process that measures, the yardstick and the program
-//! share the machine. nginx and wrk must be installed; PostgreSQL is that of `FOOTPLATE_TEST_POSTGRES_URL`.
+//! `cargo xtask bench [--jobs N] [--rounds N] [--seconds S] [--only WORD,…]` builds the program and runs this. Every measure is
+//! interleaved with its yardstick and the median of the rounds counts; each row has its floor, its target and its verdict, and a
+//! row below its floor makes the run fail (not with `--small`). The process that measures, the yardstick and the program share
+//! the machine. nginx and wrk must be installed; PostgreSQL is that of `FOOTPLATE_TEST_POSTGRES_URL`.
 
 mod claim;
 mod compile;
+mod configurations;
+mod create;
 mod files;
 mod http;
 mod lists;
 mod options;
+mod processor;
 mod program;
 mod reads;
 mod report;
@@ -48,6 +52,9 @@ fn measure(options: &Options) -> Result<()> {
     if options.wants("compile") {
         compile::measure(options, &mut report)?;
     }
+    if options.only == ["compile"] {
+        return report.finish(options);
+    }
     let sqlite = program::Place::sqlite()?;
     seed::fill(options, &sqlite)?;
     if options.wants("start") {
@@ -76,10 +83,12 @@ fn measure(options: &Options) -> Result<()> {
                 seed::fill(options, &postgres)?;
                 claim::on_postgres(options, &postgres, &mut report)?;
             }
-            Err(_) => eprintln!(
-                "bench: PostgreSQL is NOT measured: FOOTPLATE_TEST_POSTGRES_URL is not set (scripts/postgres sets it)"
-            ),
+            Err(_) => claim::without_postgres(&mut report),
         }
+    }
+    // Last: claims out of its large pipelines would be another measure.
+    if options.wants("create") {
+        create::measure(options, &sqlite, &mut report)?;
     }
     report.finish(options)
 }

@@ -15,9 +15,9 @@ pub(crate) struct Options {
     pub(crate) rounds: usize,
     /// How long each lasts.
     pub(crate) span: Duration,
-    /// Only the measures of this name.
-    pub(crate) only: Option<String>,
-    /// Figures below their floor fail the run.
+    /// Only the measures of these names; empty = all.
+    pub(crate) only: Vec<String>,
+    /// A figure below its floor fails the run.
     pub(crate) enforce: bool,
 }
 
@@ -28,7 +28,7 @@ impl Options {
             jobs: 1_000_000,
             rounds: 5,
             span: Duration::from_secs(3),
-            only: None,
+            only: Vec::new(),
             enforce: false,
         };
         let mut rest = arguments.iter();
@@ -43,7 +43,7 @@ impl Options {
                 "--jobs" => options.jobs = value.parse()?,
                 "--rounds" => options.rounds = value.parse()?,
                 "--seconds" => options.span = Duration::from_secs_f64(value.parse()?),
-                "--only" => options.only = Some(value.clone()),
+                "--only" => options.only = value.split(',').map(str::to_owned).collect(),
                 _ => return Err(format!("unknown option {name}").into()),
             }
         }
@@ -54,6 +54,6 @@ impl Options {
     }
 
     pub(crate) fn wants(&self, name: &str) -> bool {
-        self.only.as_deref().is_none_or(|only| only == name)
+        self.only.is_empty() || self.only.iter().any(|only| only == name)
     }
 }

@@ -179,6 +179,11 @@ impl Running {
         Ok(sum * 1024)
     }
 
+    /// Seconds of the processor that its threads have spent.
+    pub(crate) fn processor(&self) -> Result<f64> {
+        crate::processor::of_process(self.child.id())
+    }
+
     /// A call of the administrator.
     pub(crate) fn api(&self, method: &str, path: &str, body: &Json) -> Result<http::Answer> {
         let headers = [

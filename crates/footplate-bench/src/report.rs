@@ -1,5 +1,7 @@
 //! The table at the end.
 
+use std::fmt;
+
 use crate::{Result, options::Options};
 
 /// Which side of its floor a figure should be on.
@@ -11,11 +13,68 @@ pub(crate) enum Better {
 
 struct Line {
     work: String,
-    figure: f64,
+    /// `None` = it could not be measured here.
+    figure: Option<f64>,
     floor: f64,
     target: f64,
     better: Better,
     detail: String,
+}
+
+/// What becomes of a figure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Target,
+    Floor,
+    Below,
+    Missing,
+}
+
+impl Verdict {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Target => "target",
+            Self::Floor => "floor",
+            Self::Below => "BELOW",
+            Self::Missing => "not measured",
+        }
+    }
+}
+
+impl Line {
+    fn verdict(&self) -> Verdict {
+        let Some(figure) = self.figure else {
+            return Verdict::Missing;
+        };
+        let reaches = |limit: f64| match self.better {
+            Better::Higher => figure >= limit,
+            Better::Lower => figure <= limit,
+        };
+        if reaches(self.target) {
+            Verdict::Target
+        } else if reaches(self.floor) {
+            Verdict::Floor
+        } else {
+            Verdict::Below
+        }
+    }
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let figure = self
+            .figure
+            .map_or_else(|| "–".to_owned(), |figure| format!("{figure:.3}"));
+        write!(
+            f,
+            "{:<48} {figure:>9} {:>9.3} {:>9.3}  {:<12}  {}",
+            self.work,
+            self.floor,
+            self.target,
+            self.verdict().word(),
+            self.detail
+        )
+    }
 }
 
 /// Figures with their floors.
@@ -30,6 +89,13 @@ pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
+/// How far apart the rounds were.
+fn spread(values: &[f64]) -> String {
+    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    format!("rounds {low:.3} to {high:.3}")
+}
+
 impl Report {
     /// Adds a figure; `limits` are floor and target of DESIGN §11.
     pub(crate) fn add(
@@ -40,16 +106,45 @@ impl Report {
         limits: (f64, f64),
         detail: String,
     ) {
+        self.line(work.into(), Some(figure), better, limits, detail);
+    }
+
+    fn line(
+        &mut self,
+        work: String,
+        figure: Option<f64>,
+        better: Better,
+        limits: (f64, f64),
+        detail: String,
+    ) {
         let line = Line {
-            work: work.into(),
+            work,
             figure,
             floor: limits.0,
             target: limits.1,
             better,
             detail,
         };
-        eprintln!("  {:<44} {:>9.3}   {}", line.work, line.figure, line.detail);
+        eprintln!("  {line}");
         self.lines.push(line);
+    }
+
+    /// A figure of which each round gives one: their median, and how far they were apart.
+    pub(crate) fn rounds(
+        &mut self,
+        work: &str,
+        figures: Vec<f64>,
+        better: Better,
+        limits: (f64, f64),
+        detail: &str,
+    ) {
+        let apart = spread(&figures);
+        let detail = if detail.is_empty() {
+            apart
+        } else {
+            format!("{detail}; {apart}")
+        };
+        self.add(work, median(figures), better, limits, detail);
     }
 
     /// A measure and its yardstick, round by round: the median of each, and of the ratios.
@@ -62,41 +157,47 @@ impl Report {
     ) {
         let ours = median(pairs.iter().map(|pair| pair.0).collect());
         let theirs = median(pairs.iter().map(|pair| pair.1).collect());
-        let ratio = median(pairs.iter().map(|(ours, theirs)| ours / theirs).collect());
+        let ratios = pairs.iter().map(|(ours, theirs)| ours / theirs).collect();
         let detail = format!("{ours:.0} against {theirs:.0} {unit}");
-        self.add(work, ratio, Better::Higher, limits, detail);
+        self.rounds(work, ratios, Better::Higher, limits, &detail);
     }
 
+    /// A row of DESIGN §11 that cannot be measured here.
+    pub(crate) fn missing(&mut self, work: &str, limits: (f64, f64), why: &str) {
+        self.line(
+            work.to_owned(),
+            None,
+            Better::Higher,
+            limits,
+            why.to_owned(),
+        );
+    }
+
+    /// Prints all figures; an error when one is below its floor and that counts.
     pub(crate) fn finish(&self, options: &Options) -> Result<()> {
         println!(
-            "{:<44} {:>9} {:>9} {:>9}  verdict   ({} jobs, median of {} rounds)",
+            "{:<48} {:>9} {:>9} {:>9}  verdict       ({} jobs, median of {} rounds)",
             "work", "figure", "floor", "target", options.jobs, options.rounds
         );
-        let mut below = 0;
         for line in &self.lines {
-            let reaches = |limit: f64| match line.better {
-                Better::Higher => line.figure >= limit,
-                Better::Lower => line.figure <= limit,
-            };
-            let verdict = if reaches(line.target) {
-                "target"
-            } else if reaches(line.floor) {
-                "floor"
-            } else {
-                below += 1;
-                "BELOW"
-            };
-            println!(
-                "{:<44} {:>9.3} {:>9.3} {:>9.3}  {verdict:<8}  {}",
-                line.work, line.figure, line.floor, line.target, line.detail
-            );
+            println!("{line}");
         }
         if self.lines.is_empty() {
             return Err("nothing was measured".into());
         }
-        if self.lines.iter().any(|line| !line.figure.is_finite()) {
+        let strange = |figure: f64| !figure.is_finite();
+        if self
+            .lines
+            .iter()
+            .any(|line| line.figure.is_some_and(strange))
+        {
             return Err("a figure is not a number".into());
         }
+        let below = self
+            .lines
+            .iter()
+            .filter(|line| line.verdict() == Verdict::Below)
+            .count();
         if options.enforce && below > 0 {
             return Err(format!("{below} below the floor").into());
         }

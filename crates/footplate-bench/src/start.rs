@@ -31,14 +31,15 @@ pub(crate) fn measure(options: &Options, place: &Place, report: &mut Report) -> 
             "/",
         )?);
     }
-    let (ours, theirs) = (median(ours), median(theirs));
-    let detail = format!("{ours:.1} ms against {theirs:.1} ms");
-    report.add(
+    let ratios = ours.iter().zip(&theirs).map(|(ours, theirs)| ours / theirs);
+    let ratios = ratios.collect();
+    let detail = format!("{:.1} ms against {:.1} ms", median(ours), median(theirs));
+    report.rounds(
         "cold start to first list ÷ minimal server",
-        ours / theirs,
+        ratios,
         Better::Lower,
         (30.0, 10.0),
-        detail,
+        &detail,
     );
     let program = Running::program(options, place, 0)?;
     for _ in 0..50 {

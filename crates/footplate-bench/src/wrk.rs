@@ -15,6 +15,8 @@ pub(crate) fn gets(host: &str, path: &str, connections: u32, span: Duration) -> 
         ])
         .arg(format!("-c{}", connections.max(2)))
         .arg(format!("-d{seconds}s"))
+        // What is slow shall have a figure, too.
+        .args(["--timeout", "60s"])
         .arg(format!("http://{host}{path}"))
         .output()
         .map_err(|error| format!("wrk: {error}"))?;

@@ -52,6 +52,7 @@ impl Filter {
             && self.yaml_errors.is_none()
             && self.user.is_none()
             && self.name.is_none()
+            && self.source.is_none()
             && self.newest_of_tags.is_none()
             && bounds.iter().all(Option::is_none)
     }
@@ -60,7 +61,8 @@ impl Filter {
     fn narrow(&self) -> Narrow {
         match self {
             Self {
-                source: Some(_), ..
+                source: Some(PipelineSource::ParentPipeline),
+                ..
             } => Narrow::Any,
             Self { sha: Some(_), .. } => Narrow::Sha,
             Self {
@@ -70,12 +72,17 @@ impl Filter {
                 statuses: Some(statuses),
                 ..
             } if !statuses.contains(',') => Narrow::Status,
+            Self {
+                updated_after: Some(_),
+                ..
+            } => Narrow::Updated,
             _ => Narrow::Ordinary,
         }
     }
 }
 
-/// A condition that is said once more without `OR`, so that an index can be used for it.
+/// A condition that is said once more without `OR`, so that an index can be used for it. All others are said with `OR` only: SQLite
+/// would take the index of `updated_at` even where nobody asks for it, and sort all pipelines of a project for each page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Narrow {
     Any,
@@ -83,6 +90,7 @@ enum Narrow {
     Ref,
     Sha,
     Status,
+    Updated,
 }
 
 /// How a pipeline list is ordered.
@@ -107,7 +115,8 @@ macro_rules! filter {
          AND (CAST($5 AS BIGINT) IS NULL OR (yaml_errors IS NOT NULL AND $5 = 1) OR (yaml_errors IS NULL AND $5 = 0)) \
          AND (CAST($6 AS BIGINT) IS NULL OR user_id = $6) AND (CAST($7 AS TEXT) IS NULL OR name = $7) \
          AND ((CAST($8 AS TEXT) IS NULL AND source <> 'parent_pipeline') OR source = $8) \
-         AND updated_at >= $9 AND updated_at <= $10 AND created_at >= $11 AND created_at <= $12 \
+         AND (CAST($9 AS TIMESTAMPTZ) IS NULL OR updated_at >= $9) AND (CAST($10 AS TIMESTAMPTZ) IS NULL OR updated_at <= $10) \
+         AND (CAST($11 AS TIMESTAMPTZ) IS NULL OR created_at >= $11) AND (CAST($12 AS TIMESTAMPTZ) IS NULL OR created_at <= $12) \
          AND (CAST($13 AS BIGINT) IS NULL OR id IN (SELECT MAX(id) FROM pipelines q WHERE q.project_id = $1 AND q.source <> 'parent_pipeline' \
               AND ((q.tag = TRUE AND $13 = 1) OR (q.tag = FALSE AND $13 = 0)) GROUP BY q.ref))"
     };
@@ -134,6 +143,12 @@ macro_rules! of_sha {
 macro_rules! of_status {
     () => {
         " AND status = (SELECT value FROM json_each($2) LIMIT 1)"
+    };
+}
+
+macro_rules! of_updated {
+    () => {
+        " AND updated_at >= $9"
     };
 }
 
@@ -179,6 +194,8 @@ fn by_id(narrow: Narrow, ascending: bool) -> Sql {
         (Narrow::Sha, true) => sql!(concat!(listed!(), of_sha!(), oldest_first!())),
         (Narrow::Status, false) => sql!(concat!(listed!(), of_status!(), newest_first!())),
         (Narrow::Status, true) => sql!(concat!(listed!(), of_status!(), oldest_first!())),
+        (Narrow::Updated, false) => sql!(concat!(listed!(), of_updated!(), newest_first!())),
+        (Narrow::Updated, true) => sql!(concat!(listed!(), of_updated!(), oldest_first!())),
     }
 }
 
@@ -218,8 +235,6 @@ fn ordered(order: Order, ascending: bool, narrow: Narrow) -> Sql {
 }
 
 fn bind_filter<'t, 'a>(query: Query<'t, 'a>, project: ProjectId, filter: &Filter) -> Query<'t, 'a> {
-    let first = Timestamp::from_micros(0);
-    let last = Timestamp::from_seconds(250_000_000_000);
     query
         .bind(project)
         .bind(&filter.statuses)
@@ -229,11 +244,41 @@ fn bind_filter<'t, 'a>(query: Query<'t, 'a>, project: ProjectId, filter: &Filter
         .bind(filter.user)
         .bind(&filter.name)
         .bind(filter.source)
-        .bind(filter.updated_after.unwrap_or(first))
-        .bind(filter.updated_before.unwrap_or(last))
-        .bind(filter.created_after.unwrap_or(first))
-        .bind(filter.created_before.unwrap_or(last))
+        .bind(filter.updated_after)
+        .bind(filter.updated_before)
+        .bind(filter.created_after)
+        .bind(filter.created_before)
         .bind(filter.newest_of_tags.map(i64::from))
+}
+
+/// A page of the list that asks for nothing: its ids are found in one index, and only its own rows are read, wherever it is.
+async fn list_plain(
+    tx: &mut Tx<'_>,
+    project: ProjectId,
+    ascending: bool,
+    limit: i64,
+    offset: i64,
+) -> Result<Vec<Pipeline>> {
+    tx.query(if ascending {
+        sql!(concat!(
+            "SELECT ",
+            pipeline_columns!(),
+            " FROM pipelines p WHERE id IN (SELECT q.id FROM pipelines q WHERE q.project_id = $1 AND q.source <> 'parent_pipeline' \
+              ORDER BY q.id LIMIT $2 OFFSET $3) ORDER BY id"
+        ))
+    } else {
+        sql!(concat!(
+            "SELECT ",
+            pipeline_columns!(),
+            " FROM pipelines p WHERE id IN (SELECT q.id FROM pipelines q WHERE q.project_id = $1 AND q.source <> 'parent_pipeline' \
+              ORDER BY q.id DESC LIMIT $2 OFFSET $3) ORDER BY id DESC"
+        ))
+    })
+    .bind(project)
+    .bind(limit)
+    .bind(offset)
+    .all(read)
+    .await
 }
 
 /// A page of a project's pipelines.
@@ -246,6 +291,9 @@ pub async fn list(
     limit: i64,
     offset: i64,
 ) -> Result<Vec<Pipeline>> {
+    if filter.is_plain() && order == Order::Id {
+        return list_plain(tx, project, ascending, limit, offset).await;
+    }
     let query = tx.query(ordered(order, ascending, filter.narrow()));
     bind_filter(query, project, filter)
         .bind(limit)
@@ -270,6 +318,7 @@ pub async fn count(tx: &mut Tx<'_>, project: ProjectId, filter: &Filter) -> Resu
         Narrow::Ref => sql!(concat!(counted!(), of_ref!(), up_to_limit!())),
         Narrow::Sha => sql!(concat!(counted!(), of_sha!(), up_to_limit!())),
         Narrow::Status => sql!(concat!(counted!(), of_status!(), up_to_limit!())),
+        Narrow::Updated => sql!(concat!(counted!(), of_updated!(), up_to_limit!())),
     });
     bind_filter(query, project, filter)
         .one("count", |row| row.get(0))
