@@ -122,22 +122,17 @@ fn container(written: &Json) -> Json {
         .as_object()
         .into_iter()
         .flatten()
-        .map(|(key, value)| json!({"key": key, "value": text(value), "public": true, "masked": false, "raw": false}))
+        .map(|(key, written)| {
+            // With `expand` it is an object, without a plain value.
+            let value = written.get("value").unwrap_or(written);
+            let raw = written["raw"].as_bool().unwrap_or(false);
+            json!({"key": key, "value": text(value), "public": true, "masked": false, "raw": raw})
+        })
         .collect();
-    let mut options = serde_json::Map::new();
-    for (name, keys) in [
-        ("docker", ["platform", "user"].as_slice()),
-        ("kubernetes", ["user"].as_slice()),
-    ] {
-        let given: serde_json::Map<String, Json> = keys
-            .iter()
-            .filter(|key| !written[name][**key].is_null())
-            .map(|key| ((*key).to_owned(), written[name][*key].clone()))
-            .collect();
-        if !given.is_empty() {
-            options.insert(name.to_owned(), Json::Object(given));
-        }
-    }
+    let options = match &written["executor_opts"] {
+        Json::Object(options) => options.clone(),
+        _ => serde_json::Map::new(),
+    };
     json!({
         "name": written["name"], "alias": written["alias"], "entrypoint": list(&written["entrypoint"]),
         "command": list(&written["command"]), "ports": [], "executor_opts": options, "variables": variables,

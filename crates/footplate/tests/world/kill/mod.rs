@@ -122,7 +122,7 @@ async fn storm(engine: Engine) {
         Engine::Postgres => Some(footplate_store::testing::postgres().await.unwrap()),
     };
     let database = fresh.as_ref().map(|fresh| fresh.place.clone());
-    let mut process = Process::start(&folder.path().join("data"), 0, database.as_deref());
+    let mut process = Process::first(&folder.path().join("data"), database.as_deref());
     let load = Load::prepare(&process.url).await;
     let workers = work(&load).await;
     let pusher = tokio::spawn(pushes::push(load.clone(), folder.path().join("work")));

@@ -7,6 +7,7 @@ use std::{
 };
 
 use footplate_testkit::ROOT_TOKEN;
+use rand::RngExt as _;
 
 /// A server; it dies with the value.
 pub(super) struct Process {
@@ -25,8 +26,13 @@ impl Drop for Process {
 }
 
 impl Process {
-    /// Starts with short spans; port 0 picks one.
-    pub(super) fn start(data: &Path, port: u16, database: Option<&str>) -> Self {
+    /// Starts with short spans, on a port for itself.
+    pub(super) fn first(data: &Path, database: Option<&str>) -> Self {
+        Self::start(data, free_port(), database)
+    }
+
+    fn start(data: &Path, port: u16, database: Option<&str>) -> Self {
+        let log = data.with_extension("log");
         let mut command = Command::new(env!("CARGO_BIN_EXE_footplate"));
         command
             .args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--data"])
@@ -38,15 +44,17 @@ impl Process {
             .env("FOOTPLATE_RUNNERS__SILENT_SECONDS", "10")
             .env("FOOTPLATE_RUNNERS__CANCELING_SECONDS", "10")
             .stdout(Stdio::piped())
-            .stderr(Stdio::null());
+            .stderr(std::fs::File::create(&log).unwrap());
         if let Some(url) = database {
             command.args(["--database-url", url]);
         }
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let line = lines.next().expect("the server ended").unwrap();
-        let url = line.strip_prefix("listening on ");
-        let url = url.unwrap_or_else(|| panic!("{line}")).to_owned();
+        let line = lines.next().map(Result::unwrap).unwrap_or_default();
+        let Some(url) = line.strip_prefix("listening on ") else {
+            panic!("{line}{}", std::fs::read_to_string(&log).unwrap());
+        };
+        let url = url.to_owned();
         Self {
             child,
             data: data.to_owned(),
@@ -61,5 +69,15 @@ impl Process {
         self.child.wait().unwrap();
         let port = self.url.rsplit(':').next().unwrap().parse().unwrap();
         Self::start(&self.data, port, self.database.as_deref())
+    }
+}
+
+/// A port that stays free while the server is away: not one of those that the system lends to whoever connects.
+fn free_port() -> u16 {
+    loop {
+        let port = rand::rng().random_range(20_000..32_000);
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
     }
 }
