@@ -2,8 +2,8 @@
 
 use std::io::Write as _;
 
-use footplate_model::ProjectId;
-use footplate_store::Topic;
+use footplate_model::{JobId, ProjectId};
+use footplate_store::{Topic, Tx, queue};
 use footplate_testkit::{BOTH, Client, Engine, Outcome, ScriptedRunner, TestServer};
 use serde_json::{Value, json};
 
@@ -188,9 +188,7 @@ async fn a_job_that_calls_is_not_lost_however_short_the_span() {
         server
             .app()
             .db()
-            .read(async |tx: &mut footplate_store::Tx<'_>| {
-                footplate_store::queue::list_running(tx).await
-            })
+            .read(async |tx: &mut Tx<'_>| queue::list_running(tx).await)
             .await
             .unwrap()
     };
@@ -199,5 +197,33 @@ async fn a_job_that_calls_is_not_lost_however_short_the_span() {
     let id = runner.job(&speaks).id;
     for (then, now) in before.iter().zip(&list().await) {
         assert_eq!(now.seen_at > then.seen_at, now.job_id.0 == id, "{now:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_and_a_taking_back_that_meet_do_not_both_win() {
+    for engine in BOTH {
+        let server = TestServer::on(engine).await;
+        server.project("p", &[(".gitlab-ci.yml", TWO)]).await;
+        server.settle().await;
+        let mut runner = server.runner(&[]).await;
+        let (called, back) = (runner.take().await.unwrap(), runner.take().await.unwrap());
+        let (called, back) = (runner.job(&called).id, runner.job(&back).id);
+        let now = server.app().now();
+        server
+            .app()
+            .db()
+            .write(async move |tx: &mut Tx<'_>| {
+                let running = queue::list_running(tx).await?;
+                let find = |id: i64| running.iter().find(|it| it.job_id.0 == id).unwrap();
+                // Each case as the loser finds it: what it read is not true any more.
+                assert!(queue::touch_running(tx, find(called), now).await?);
+                assert!(!queue::delete_unacked(tx, JobId(called)).await?);
+                assert!(queue::delete_unacked(tx, JobId(back)).await?);
+                assert!(!queue::touch_running(tx, find(back), now).await?);
+                Ok::<_, footplate_store::Error>(())
+            })
+            .await
+            .unwrap();
     }
 }
