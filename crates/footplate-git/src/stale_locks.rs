@@ -14,9 +14,8 @@ impl Repository {
     /// Runs a call that moves references. When the lock of one is left over it is taken away and the call made again.
     pub(crate) async fn move_refs(&self, call: impl Fn() -> Git) -> Result<()> {
         let age = self.shared().options.command_timeout * TIMEOUTS;
-        let error = match call().run_whatever_happens().await {
-            Ok(_) => return Ok(()),
-            Err(error) => error,
+        let Err(error) = call().run_whatever_happens().await else {
+            return Ok(());
         };
         let Some(lock) = left_lock(&error, self.path()) else {
             return Err(error);

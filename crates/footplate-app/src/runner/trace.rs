@@ -53,10 +53,9 @@ impl App {
         let status = job.status;
         let debug = chunk.debug && chunk.offset == 0;
         let first = !job.has_trace || (debug && !job.debug);
-        if first || self.contact_is_due(&running, self.now()) {
-            if !self.note_trace(*job, running, debug).await? {
-                return Ok(TraceOutcome::Refused(None));
-            }
+        let due = first || self.contact_is_due(&running, self.now());
+        if due && !self.note_trace(*job, running, debug).await? {
+            return Ok(TraceOutcome::Refused(None));
         }
         // Runners mask values of variables; what only the server knows is masked here.
         let secrets = self.secrets_of(id, &chunk.token).await?;
