@@ -1,7 +1,7 @@
 //! Health and figures (`rest-api.md §13`).
 
 use axum::{extract::State, response::Response};
-use footplate_app::App;
+use footplate_app::{App, Readiness};
 use http::StatusCode;
 use serde_json::json;
 
@@ -17,13 +17,22 @@ pub async fn liveness() -> Response {
     answer(StatusCode::OK, &json!({"status": "ok"}))
 }
 
-/// `GET /-/readiness`: the database answers.
-pub async fn readiness(State(app): State<App>) -> Answer {
-    app.queue_size().await?;
-    Ok(answer(
-        StatusCode::OK,
-        &json!({"status": "ok", "master_check": [{"status": "ok"}]}),
-    ))
+/// `GET /-/readiness`: the database and the disk take what is written; 503 with the reason while they do not.
+pub async fn readiness(State(app): State<App>) -> Response {
+    let found = app.readiness().await;
+    let check = |fault: Option<&str>| match fault {
+        None => json!([{"status": "ok"}]),
+        Some(reason) => json!([{"status": "failed", "message": reason}]),
+    };
+    let ready = found == Readiness::default();
+    let (code, status) = match ready {
+        true => (StatusCode::OK, "ok"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "failed"),
+    };
+    let body = json!({
+        "status": status, "master_check": [{"status": "ok"}], "db_check": check(found.database), "disk_check": check(found.disk),
+    });
+    answer(code, &body)
 }
 
 /// `GET /-/metrics`, as Prometheus reads them.

@@ -22,6 +22,11 @@ const PARALLEL: usize = 8;
 /// A task that keeps failing waits at most so long for its next attempt.
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
+/// How often the end of a task is written down when the database refuses it.
+const END_TRIES: usize = 30;
+/// Between two such attempts.
+const END_PAUSE: Duration = Duration::from_secs(1);
+
 /// One piece of work.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -132,24 +137,37 @@ impl App {
             Err(panic) => Err(Error::internal(panic)),
         };
         let (id, attempts) = (task.id, task.attempts);
-        let written = match outcome {
-            Ok(()) => {
-                self.db()
-                    .write(async move |tx: &mut Tx<'_>| tasks::delete(tx, id).await)
-                    .await
-            }
-            Err(error) => {
-                tracing::error!(%error, task = %id, kind = task.kind, attempts, "background work failed");
-                let pause = Duration::from_millis(200 << attempts.clamp(0, 12)).min(LONGEST_PAUSE);
-                let (at, text) = (self.now().plus(pause), error.to_string());
-                self.db()
-                    .write(async move |tx: &mut Tx<'_>| tasks::postpone(tx, id, at, &text).await)
-                    .await
-            }
-        };
-        if let Err(error) = written {
-            tracing::error!(%error, task = %id, "the end of background work could not be written");
+        if let Err(error) = &outcome {
+            tracing::error!(%error, task = %id, kind = task.kind, attempts, "background work failed");
         }
+        // While the end cannot be written, on a full disk, nothing else could be done either; without it the lease would have to
+        // run out before anybody tries again.
+        for _ in 0..END_TRIES {
+            match self.write_end(&task, &outcome).await {
+                Ok(()) => return,
+                Err(error) => {
+                    tracing::error!(%error, task = %id, "the end of background work could not be written");
+                }
+            }
+            tokio::time::sleep(END_PAUSE).await;
+        }
+    }
+
+    async fn write_end(&self, task: &Task, outcome: &Result<()>) -> Result<()> {
+        let id = task.id;
+        let pause = Duration::from_millis(200 << task.attempts.clamp(0, 12)).min(LONGEST_PAUSE);
+        let (at, failed) = (
+            self.now().plus(pause),
+            outcome.as_ref().err().map(Error::to_string),
+        );
+        let written = self
+            .db()
+            .write(async move |tx: &mut Tx<'_>| match &failed {
+                None => tasks::delete(tx, id).await,
+                Some(text) => tasks::postpone(tx, id, at, text).await,
+            })
+            .await;
+        Ok(written?)
     }
 
     async fn do_work(&self, payload: &str) -> Result<()> {

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     App, Error, Result,
     background::{Work, plan},
-    movement::key,
+    movement::{happen_to, key, load},
 };
 
 /// Rows that one sweep handles of each kind.
@@ -97,12 +97,37 @@ impl App {
             let Some(job) = self.find_job(one.job_id).await? else {
                 continue;
             };
-            if let Some(event) = self.verdict(&one, job.status, now) {
-                tracing::warn!(job = %job.id, ?event, "a runner does not report any more");
-                self.move_pipeline(job.pipeline_id, event).await?;
+            if self.verdict(&one, job.status, now).is_some() {
+                self.judge(job.pipeline_id, job.id, now).await?;
             }
         }
         Ok(())
+    }
+
+    /// Looks again behind the lock, because a runner may have called since: a job that is taken back must not run at two places.
+    async fn judge(&self, pipeline: PipelineId, id: JobId, now: Timestamp) -> Result<()> {
+        let app = self.clone();
+        self.db()
+            .write(async move |tx: &mut Tx<'_>| {
+                let Some(loaded) = load(tx, pipeline).await? else {
+                    return Ok(());
+                };
+                let running = queue::find_running(tx, id).await?;
+                let (Some(job), Some(running)) = (loaded.job(id), running) else {
+                    return Ok(());
+                };
+                let Some(event) = app.verdict(&running, job.status, now) else {
+                    return Ok(());
+                };
+                let back = matches!(event, Event::Requeue(_));
+                if back && !queue::delete_unacked(tx, id).await? {
+                    return Ok(());
+                }
+                tracing::warn!(job = %id, ?event, "a runner does not report any more");
+                happen_to(tx, &loaded, event, now).await?;
+                Ok::<_, Error>(())
+            })
+            .await
     }
 
     fn verdict(&self, running: &Running, status: Status, now: Timestamp) -> Option<Event> {

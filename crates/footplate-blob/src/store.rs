@@ -116,6 +116,8 @@ pub struct Listed {
 const UPLOADS: &str = ".uploads";
 /// Bytes that are collected before they are hashed and written.
 const WRITE_STEP: usize = 256 * 1024;
+/// Bytes that must find room; less would fit into what is left of the last block of a full disk.
+const PROBE: usize = 64 * 1024;
 
 impl BlobStore {
     /// Uses `root`, which is made when it is absent; uploads that an earlier process left incomplete are removed.
@@ -174,6 +176,20 @@ impl BlobStore {
             file: writer.file,
             stored: Stored { size, sha256 },
         })
+    }
+
+    /// Writes something to the disk and takes it away again: whether an upload would find room.
+    ///
+    /// # Errors
+    /// [`Error::DiskFull`], or what else is in the way.
+    pub async fn probe(&self) -> Result<()> {
+        let uploads = self.root.join(UPLOADS);
+        blocking(move || {
+            let mut file = NamedTempFile::new_in(uploads).map_err(Error::io("make an upload"))?;
+            file.write_all(&[0; PROBE])
+                .map_err(Error::io("write an upload"))
+        })
+        .await
     }
 
     /// Gives an upload its key, durably: when this returns it survives a loss of power. A blob that had the key is replaced

@@ -128,6 +128,13 @@ impl Git {
         self.run_with_code().await.map(|(_, output)| output)
     }
 
+    /// As [`run`](Self::run), and to the end also when the caller goes away: git that is killed between taking and giving back
+    /// the lock of a reference leaves it locked for ever.
+    pub(crate) async fn run_whatever_happens(self) -> Result<Vec<u8>> {
+        let done = tokio::spawn(self.run()).await;
+        done.unwrap_or_else(|error| Err(Error::io("run git")(std::io::Error::other(error))))
+    }
+
     /// Runs to the end and gives the exit code and standard output.
     pub(crate) async fn run_with_code(mut self) -> Result<(i32, Vec<u8>)> {
         let shared = Arc::clone(&self.shared);

@@ -23,6 +23,7 @@ mod repository;
 mod resolve;
 mod signature;
 mod stage;
+mod stale_locks;
 mod tags;
 mod tree;
 

@@ -83,13 +83,9 @@ impl Repository {
             });
         }
         script.push_str("prepare\ncommit\n");
-        let moved = self
-            .git("update-ref")
-            .args(["--no-deref", "--stdin"])
-            .stdin(script)
-            .run()
-            .await;
-        moved.map(|_| ()).map_err(|error| explain(error, updates))
+        self.script(script)
+            .await
+            .map_err(|error| explain(error, updates))
     }
 
     /// Moves one reference when its old value still holds.
@@ -99,11 +95,12 @@ impl Repository {
 
     /// Makes `refs/pipelines/ID` name the commit, whatever it named before (`runner-protocol.md §2.7`).
     pub async fn write_pipeline_ref(&self, pipeline: PipelineId, commit: &Sha) -> Result<()> {
-        self.git("update-ref")
-            .args([pipeline_ref(pipeline).as_str(), commit.as_str()])
-            .run()
-            .await?;
-        Ok(())
+        let name = pipeline_ref(pipeline);
+        self.move_refs(|| {
+            self.git("update-ref")
+                .args([name.as_str(), commit.as_str()])
+        })
+        .await
     }
 
     /// Removes `refs/pipelines/ID` of these pipelines; those that are not there are no error.
@@ -112,12 +109,17 @@ impl Repository {
             .iter()
             .map(|id| format!("delete {}\n", pipeline_ref(*id)))
             .collect();
-        self.git("update-ref")
-            .args(["--no-deref", "--stdin"])
-            .stdin(script)
-            .run()
-            .await?;
-        Ok(())
+        self.script(script).await
+    }
+
+    async fn script(&self, script: String) -> Result<()> {
+        let script = bytes::Bytes::from(script);
+        self.move_refs(|| {
+            self.git("update-ref")
+                .args(["--no-deref", "--stdin"])
+                .stdin(script.clone())
+        })
+        .await
     }
 }
 

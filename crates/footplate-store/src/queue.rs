@@ -301,16 +301,30 @@ pub async fn find_running_token(
     sealed.map(|sealed| keys.decrypt(&sealed)).transpose()
 }
 
-/// A contact of the runner.
-pub async fn touch_running(tx: &mut Tx<'_>, job: JobId, now: Timestamp) -> Result<()> {
-    tx.query(sql!(
-        "UPDATE running_jobs SET seen_at = $2, acked = TRUE WHERE job_id = $1"
-    ))
-    .bind(job)
-    .bind(now)
-    .execute()
-    .await?;
-    Ok(())
+/// A contact of the runner that took the job; `false` when that was taken back meanwhile.
+pub async fn touch_running(tx: &mut Tx<'_>, running: &Running, now: Timestamp) -> Result<bool> {
+    let touched = tx
+        .query(sql!(
+            "UPDATE running_jobs SET seen_at = $3, acked = TRUE WHERE job_id = $1 AND started_at = $2"
+        ))
+        .bind(running.job_id)
+        .bind(running.started_at)
+        .bind(now)
+        .execute()
+        .await?;
+    Ok(touched == 1)
+}
+
+/// Takes a job back from a runner that was never heard of; `false` when it called meanwhile.
+pub async fn delete_unacked(tx: &mut Tx<'_>, job: JobId) -> Result<bool> {
+    let deleted = tx
+        .query(sql!(
+            "DELETE FROM running_jobs WHERE job_id = $1 AND acked = FALSE"
+        ))
+        .bind(job)
+        .execute()
+        .await?;
+    Ok(deleted == 1)
 }
 
 /// The job no longer executes; its token is dead.

@@ -5,9 +5,15 @@ use std::{
     io::{self, Write as _},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use rustix::fs::FlockOperation;
+
+/// How often the lock is tried before the directory counts as another's.
+const LOCK_TRIES: u32 = 60;
+/// Between two tries.
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 /// A data directory that belongs to this process until the value is dropped.
 #[derive(Debug)]
@@ -59,7 +65,7 @@ impl DataDirectory {
             .mode(0o600)
             .open(path.join("lock"))
             .map_err(not_writable)?;
-        match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+        match lock_patiently(&lock) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => return Err(DataDirectoryError::InUse(path)),
             Err(error) => return Err(not_writable(error.into())),
@@ -99,6 +105,18 @@ impl DataDirectory {
     pub fn runner(&self) -> PathBuf {
         self.path.join("runner")
     }
+}
+
+/// Takes the lock. A server that was killed while it started git leaves a child that shares the lock until it has become git: that
+/// is waited for.
+fn lock_patiently(lock: &File) -> Result<(), rustix::io::Errno> {
+    for _ in 1..LOCK_TRIES {
+        match rustix::fs::flock(lock, FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::WOULDBLOCK) => std::thread::sleep(LOCK_PAUSE),
+            other => return other,
+        }
+    }
+    rustix::fs::flock(lock, FlockOperation::NonBlockingLockExclusive)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use footplate_model::{
 use footplate_store::{Tx, artifacts, job_variables, jobs};
 use futures_util::Stream;
 
-use super::{TokenJob, job_of};
+use super::{TokenJob, job_of, note_contact};
 use crate::{App, Error, Result, create_pipeline::seconds, rules::dotenv, secrets::random_hex};
 
 /// Decompressed, a dotenv report may be so large.
@@ -87,10 +87,21 @@ impl App {
             .db()
             .read(async move |tx: &mut Tx<'_>| job_of(tx, id, &token).await)
             .await?;
-        match found {
-            TokenJob::Executing(job, _) => Ok(*job),
-            TokenJob::Refused(_) => Err(Error::FORBIDDEN),
+        let TokenJob::Executing(job, running) = found else {
+            return Err(Error::FORBIDDEN);
+        };
+        let now = self.now();
+        if self.contact_is_due(&running, now) {
+            let seen = job.clone();
+            let still = self
+                .db()
+                .write(async move |tx: &mut Tx<'_>| note_contact(tx, &seen, &running, now).await)
+                .await?;
+            if !still {
+                return Err(Error::FORBIDDEN);
+            }
         }
+        Ok(*job)
     }
 
     /// Streams a file to the disk, without a name yet.

@@ -9,6 +9,8 @@ mod register;
 mod report;
 mod trace;
 
+use std::time::Duration;
+
 use footplate_model::{Job, JobId, Runner, Status, Timestamp};
 use footplate_store::{
     Tx, jobs,
@@ -66,35 +68,39 @@ pub(crate) async fn job_of(tx: &mut Tx<'_>, id: JobId, token: &str) -> Result<To
     })
 }
 
-/// Contact is written at most this often, in seconds.
-pub(crate) const CONTACT_SECONDS: u64 = 20;
+/// Contact is written at most this often.
+const CONTACT: Duration = Duration::from_secs(20);
 
-/// The runner called for the job: it lives, and so does its runner.
+/// The runner called for the job: it lives, and so does its runner. Asked for when [`App::contact_is_due`]; `false` when the job
+/// was taken back from it meanwhile, because nobody had called for too long.
 pub(crate) async fn note_contact(
     tx: &mut Tx<'_>,
     job: &Job,
     running: &Running,
     now: Timestamp,
-) -> Result<()> {
+) -> Result<bool> {
+    if !queue::touch_running(tx, running, now).await? {
+        return Ok(false);
+    }
     if !running.acked {
         jobs::set_acked(tx, job.id, now).await?;
-    } else if now.since(running.seen_at).as_secs() < CONTACT_SECONDS {
-        return Ok(());
     }
-    queue::touch_running(tx, job.id, now).await?;
     runners::touch(tx, running.runner_id, true, now).await?;
     if let Some(manager) = job.runner_manager_id {
         runners::touch_manager(tx, manager, now).await?;
     }
-    Ok(())
-}
-
-/// Whether [`note_contact`] would write.
-pub(crate) fn contact_is_due(running: &Running, now: Timestamp) -> bool {
-    !running.acked || now.since(running.seen_at).as_secs() >= CONTACT_SECONDS
+    Ok(true)
 }
 
 impl App {
+    /// Whether contact with the runner of a job has to be written down: its first call, and then often enough that none of the
+    /// spans after which it counts as lost can end while it calls.
+    pub(crate) fn contact_is_due(&self, running: &Running, now: Timestamp) -> bool {
+        let settings = self.settings();
+        let every = CONTACT.min(settings.silent.min(settings.canceling) / 4);
+        !running.acked || now.since(running.seen_at) >= every
+    }
+
     /// Seconds until the runner should report again.
     pub fn update_interval(&self, job: JobId) -> u64 {
         if self.is_watched(job) { 3 } else { 10 }

@@ -4,7 +4,7 @@ use footplate_model::{FailureReason, JobId, Status};
 use footplate_pipeline::Event;
 use footplate_store::{Tx, jobs};
 
-use super::{TokenJob, contact_is_due, job_of, note_contact};
+use super::{TokenJob, job_of, note_contact};
 use crate::{
     App, Error, Result,
     movement::{happen_to, key, load},
@@ -81,12 +81,17 @@ impl App {
             TokenJob::Refused(status) => return Ok(ReportOutcome::Refused(status)),
         };
         let status = job.status;
-        if contact_is_due(&running, now) {
-            self.db()
-                .write(async move |tx: &mut Tx<'_>| note_contact(tx, &job, &running, now).await)
-                .await?;
+        if !self.contact_is_due(&running, now) {
+            return Ok(ReportOutcome::Taken(status));
         }
-        Ok(ReportOutcome::Taken(status))
+        let still = self
+            .db()
+            .write(async move |tx: &mut Tx<'_>| note_contact(tx, &job, &running, now).await)
+            .await?;
+        Ok(match still {
+            true => ReportOutcome::Taken(status),
+            false => ReportOutcome::Refused(None),
+        })
     }
 
     /// Whether all bytes of the trace are here. What is missing is asked for at most twice.

@@ -8,7 +8,7 @@ use footplate_model::{FailureReason, Job, JobId, Status};
 use footplate_pipeline::Event;
 use footplate_store::{Topic, Tx, jobs, projects, queue::Running};
 
-use super::{TokenJob, contact_is_due, job_of, note_contact};
+use super::{TokenJob, job_of, note_contact};
 use crate::{App, Error, Result, movement::key, variables::secrets::secret_variables};
 
 /// A piece of a trace.
@@ -53,8 +53,9 @@ impl App {
         let status = job.status;
         let debug = chunk.debug && chunk.offset == 0;
         let first = !job.has_trace || (debug && !job.debug);
-        if first || contact_is_due(&running, self.now()) {
-            self.note_trace(*job, running, debug).await?;
+        let due = first || self.contact_is_due(&running, self.now());
+        if due && !self.note_trace(*job, running, debug).await? {
+            return Ok(TraceOutcome::Refused(None));
         }
         // Runners mask values of variables; what only the server knows is masked here.
         let secrets = self.secrets_of(id, &chunk.token).await?;
@@ -112,14 +113,19 @@ impl App {
         Ok(self.remember_secrets(id, Secrets::new(values)))
     }
 
-    async fn note_trace(&self, job: Job, running: Running, debug: bool) -> Result<()> {
+    /// `false` when the job was taken back from its runner meanwhile.
+    async fn note_trace(&self, job: Job, running: Running, debug: bool) -> Result<bool> {
         let now = self.now();
+        let due = self.contact_is_due(&running, now);
         self.db()
             .write(async move |tx: &mut Tx<'_>| {
+                if due && !note_contact(tx, &job, &running, now).await? {
+                    return Ok(false);
+                }
                 if !job.has_trace || debug {
                     jobs::set_has_trace(tx, job.id, debug).await?;
                 }
-                note_contact(tx, &job, &running, now).await
+                Ok(true)
             })
             .await
     }

@@ -1,5 +1,13 @@
 //! What runners rely on (`runner-protocol.md §10`).
 
+mod cancel;
+mod files;
+mod git;
+mod payload;
+mod queue;
+mod report;
+mod trace;
+
 use footplate_testkit::{BOTH, Client, Engine, Outcome, TestServer};
 use serde_json::json;
 
