@@ -207,10 +207,10 @@ impl Compiler {
 /// `extends`, then `!reference` (`ci-yaml.md §1`).
 fn resolve(check: &mut Check, merged: &Node) -> Option<Node> {
     let extended = extends::resolve(merged.as_map()?)
-        .map_err(|error| check.error(error.span, error.message))
+        .map_err(|error| check.error_with_help(error.span, error.message, error.help))
         .ok()?;
     let resolved = reference::resolve(&extended)
-        .map_err(|error| check.error(error.span, error.message))
+        .map_err(|error| check.error_with_help(error.span, error.message, error.help))
         .ok()?;
     Some(Node::new(Value::Map(Arc::new(resolved)), merged.span))
 }

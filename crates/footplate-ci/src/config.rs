@@ -12,6 +12,7 @@ use crate::{
         variables::{self, YamlVariable},
         workflow::{Workflow, workflow},
     },
+    suggest::did_you_mean,
     yaml::{Entry, Map, Node, Span},
 };
 
@@ -51,6 +52,8 @@ const GLOBALS: [&str; 10] = [
     "before_script",
     "after_script",
 ];
+/// Keys that make an entry a job.
+const MAKE_JOBS: [&str; 3] = ["script", "run", "trigger"];
 const RESERVED: [&str; 4] = ["true", "false", "nil", "spec"];
 
 /// A configuration whose own faults are known.
@@ -106,7 +109,8 @@ fn jobs(
         .partition(|entry| job::kind_of(&entry.value).is_some());
     for entry in &unknown {
         let name = text(&entry.key);
-        check.error(entry.key.span, crate::keywords::unmatched(&name));
+        let (span, help) = meant(entry, &name);
+        check.error_with_help(span, crate::keywords::unmatched(&name), help);
     }
     if known.is_empty() {
         check.error(span, "jobs config should contain at least one visible job");
@@ -137,6 +141,16 @@ fn jobs(
         jobs.extend(read.map(Arc::new));
     }
     jobs
+}
+
+/// What an entry that is no job was probably meant to be, and the word that is wrong: a key of its own, or its name.
+fn meant(entry: &Entry, name: &str) -> (Span, Option<String>) {
+    let of_key = |key: &Node| Some((key.span, did_you_mean(key.as_str()?, MAKE_JOBS)?));
+    let keys = entry.value.as_map().into_iter().flat_map(|map| map.iter());
+    match keys.map(|entry| &entry.key).find_map(of_key) {
+        Some((span, help)) => (span, Some(help)),
+        None => (entry.key.span, did_you_mean(name, GLOBALS)),
+    }
 }
 
 /// Neither hidden nor a keyword of the root.

@@ -2,19 +2,24 @@
 
 use std::collections::HashMap;
 
-use crate::yaml::{MAX_RESOLVED, Map, Node, YamlError};
+use crate::{
+    suggest::did_you_mean,
+    yaml::{MAX_RESOLVED, Map, Node, Span, YamlError},
+};
 
 /// Ancestors in a chain.
 const MAX_DEPTH: usize = 10;
 
-/// Why a chain cannot be resolved, in GitLab's words, with the place of the `extends`.
+/// Why a chain cannot be resolved, in GitLab's words, with the place of the `extends` or of the name in it.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{message}")]
 pub struct ExtendsError {
     /// GitLab's message.
     pub message: String,
     /// Where.
-    pub span: crate::yaml::Span,
+    pub span: Span,
+    /// What was probably meant.
+    pub help: Option<String>,
 }
 
 /// Resolves every entry of the root mapping.
@@ -72,6 +77,7 @@ impl Resolver<'_> {
         let fail = |message: String| ExtendsError {
             message,
             span: extends.span,
+            help: None,
         };
         if chain.iter().any(|ancestor| ancestor == name) {
             return Err(fail(format!(
@@ -87,31 +93,12 @@ impl Resolver<'_> {
                 "jobs:{name}:extends should be an array of strings or a string"
             )));
         };
-        let unknown: Vec<&str> = bases
-            .iter()
-            .copied()
-            .filter(|base| root.get(base).is_none())
-            .collect();
-        if !unknown.is_empty() {
-            return Err(fail(format!(
-                "{name}: unknown keys in `extends` ({})",
-                unknown.join(", ")
-            )));
-        }
-        let invalid: Vec<&str> = bases
-            .iter()
-            .copied()
-            .filter(|base| root.get(base).is_some_and(|node| node.as_map().is_none()))
-            .collect();
-        if !invalid.is_empty() {
-            return Err(fail(format!(
-                "{name}: invalid base hashes in `extends` ({})",
-                invalid.join(", ")
-            )));
+        if let Some(error) = wrong_bases(root, name, &bases) {
+            return Err(error);
         }
         chain.push(name.to_owned());
         let (mut merged, mut further): (Option<Node>, usize) = (None, 0);
-        for base in bases {
+        for (base, _) in bases {
             let Some(base_node) = root.get(base) else {
                 continue;
             };
@@ -141,9 +128,46 @@ impl Resolver<'_> {
     }
 }
 
-fn base_names(extends: &Node) -> Option<Vec<&str>> {
-    match extends.as_str() {
-        Some(name) => Some(vec![name]),
-        None => extends.as_seq()?.iter().map(Node::as_str).collect(),
+/// The names with their places.
+fn base_names(extends: &Node) -> Option<Vec<(&str, Span)>> {
+    let items = match extends.as_str() {
+        Some(_) => std::slice::from_ref(extends),
+        None => extends.as_seq()?,
+    };
+    let mut items = items.iter();
+    items.try_fold(Vec::new(), |mut names, item| {
+        names.push((item.as_str()?, item.span));
+        Some(names)
+    })
+}
+
+/// Bases that are not there, or are no mappings.
+fn wrong_bases(root: &Map, name: &str, bases: &[(&str, Span)]) -> Option<ExtendsError> {
+    let listed = |what: &str, wrong: &dyn Fn(&str) -> bool| {
+        let wrong: Vec<&(&str, Span)> = bases.iter().filter(|(base, _)| wrong(base)).collect();
+        let names: Vec<&str> = wrong.iter().map(|(base, _)| *base).collect();
+        let (first, span) = wrong.first()?;
+        Some((
+            *first,
+            *span,
+            format!("{name}: {what} in `extends` ({})", names.join(", ")),
+        ))
+    };
+    if let Some((first, span, message)) = listed("unknown keys", &|base| root.get(base).is_none()) {
+        let known = root.iter().filter(|entry| entry.value.as_map().is_some());
+        let known = known.filter_map(|entry| entry.key.as_str());
+        let help = did_you_mean(first, known.filter(|known| *known != name));
+        return Some(ExtendsError {
+            message,
+            span,
+            help,
+        });
     }
+    let no_map = |base: &str| root.get(base).is_some_and(|node| node.as_map().is_none());
+    let (_, span, message) = listed("invalid base hashes", &no_map)?;
+    Some(ExtendsError {
+        message,
+        span,
+        help: None,
+    })
 }

@@ -1,7 +1,7 @@
 //! Checks between jobs; the first fault is the only one (`ci-yaml.md §23.4`).
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -11,6 +11,8 @@ use crate::{
     diagnostic::Diagnostic,
     expand::{Instance, of_rule},
     job::MAX_NAME,
+    suggest::did_you_mean,
+    yaml::Span,
 };
 
 const MAX_NEED_NAME: usize = 255;
@@ -40,12 +42,17 @@ pub fn check(stages: &[String], instances: &[Arc<Instance>]) -> Option<Diagnosti
             .or_else(|| links.needs_of(instance))
             .or_else(|| links.artifact_of_child(instance))
             .or_else(|| links.on_stop(instance));
-        if let Some(message) = fault {
-            return Some(Diagnostic::new(message, instance.job.span));
+        if fault.is_some() {
+            return fault;
         }
     }
     let (message, culprit) = cycle(instances).or_else(|| long_name(instances))?;
     Some(Diagnostic::new(message, culprit.job.span))
+}
+
+/// A fault of a job, where it says what is wrong, or where it stands itself.
+fn told(instance: &Instance, place: Option<Span>, message: String) -> Diagnostic {
+    Diagnostic::new(message, place.unwrap_or(instance.job.span))
 }
 
 /// A name may grow too long by `parallel`.
@@ -61,26 +68,42 @@ fn long_name(instances: &[Arc<Instance>]) -> Option<(String, &Instance)> {
 }
 
 impl Links<'_> {
-    fn stage(&self, stages: &[String], instance: &Instance) -> Option<String> {
-        let stage = &instance.job.stage;
-        (!self.stages.contains_key(stage.as_str())).then(|| {
-            format!(
-                "{} job: chosen stage {stage} does not exist; available stages are {}",
-                instance.name,
-                stages.join(", ")
-            )
-        })
+    fn stage(&self, stages: &[String], instance: &Instance) -> Option<Diagnostic> {
+        let stage = instance.job.stage.as_str();
+        if self.stages.contains_key(stage) {
+            return None;
+        }
+        let message = format!(
+            "{} job: chosen stage {stage} does not exist; available stages are {}",
+            instance.name,
+            stages.join(", ")
+        );
+        let help = did_you_mean(stage, stages.iter().map(String::as_str));
+        Some(told(instance, instance.job.places.stage, message).with_help(help))
+    }
+
+    /// What a job was probably called: not the one that speaks of it.
+    fn meant(&self, own: &Instance, name: &str) -> Option<String> {
+        let jobs = self.by_name.values().map(|other| other.job.name.as_str());
+        // Of two that are equally near the same is told every time.
+        let jobs: BTreeSet<&str> = jobs.filter(|job| *job != own.job.name).collect();
+        did_you_mean(name, jobs)
     }
 
     /// A job that another refers to: it exists, and not in a later stage or in one that does not exist.
-    fn target(&self, own: &Instance, kind: &str, name: &str, optional: bool) -> Option<String> {
-        let fault = |text: String| Some(format!("{} job: {text}", own.name));
+    fn target(&self, own: &Instance, kind: &str, name: &str, optional: bool) -> Option<Diagnostic> {
+        let places = &own.job.places;
+        let place = match kind {
+            "need" => places.need(name),
+            _ => places.dependency(name),
+        };
+        let fault = |text: String| Some(told(own, place, format!("{} job: {text}", own.name)));
         let Some(other) = self.by_name.get(name) else {
-            return if optional {
-                None
-            } else {
-                fault(format!("undefined {kind}: {name}"))
-            };
+            if optional {
+                return None;
+            }
+            let fault = fault(format!("undefined {kind}: {name}"))?;
+            return Some(fault.with_help(self.meant(own, name)));
         };
         if kind == "need" && name.chars().count() > MAX_NEED_NAME {
             return fault(format!(
@@ -96,41 +119,49 @@ impl Links<'_> {
         None
     }
 
-    fn dependencies(&self, instance: &Instance) -> Option<String> {
+    fn dependencies(&self, instance: &Instance) -> Option<Diagnostic> {
         let names = instance.dependencies.iter().flatten();
         names
             .filter_map(|name| self.target(instance, "dependency", name, false))
             .next()
     }
 
-    fn needs_of(&self, instance: &Instance) -> Option<String> {
+    fn needs_of(&self, instance: &Instance) -> Option<Diagnostic> {
         let own = instance.needs.as_deref().unwrap_or_default();
         self.needs(instance, own).or_else(|| {
             let rules = instance.job.rules.iter().flatten();
             rules
-                .filter_map(|rule| rule.needs.as_deref())
-                .find_map(|written| self.needs(instance, &of_rule(written)))
+                .filter_map(|rule| Some((rule, rule.needs.as_deref()?)))
+                .find_map(|(rule, written)| {
+                    let fault = self.needs(instance, &of_rule(written))?;
+                    let span = rule.span;
+                    Some(Diagnostic { span, ..fault })
+                })
         })
     }
 
-    fn needs(&self, instance: &Instance, needs: &[Need]) -> Option<String> {
+    fn needs(&self, instance: &Instance, needs: &[Need]) -> Option<Diagnostic> {
         let wrong = needs
             .iter()
             .find_map(|need| self.target(instance, "need", &need.name, need.optional));
         wrong.or_else(|| {
             let doubled = doubled(needs);
-            (!doubled.is_empty()).then(|| {
-                format!(
-                    "{} has the following needs duplicated: {}.",
-                    instance.name,
-                    doubled.join(", ")
-                )
-            })
+            let first = doubled.first()?;
+            let message = format!(
+                "{} has the following needs duplicated: {}.",
+                instance.name,
+                doubled.join(", ")
+            );
+            Some(told(
+                instance,
+                instance.job.places.need_again(first),
+                message,
+            ))
         })
     }
 
     /// The jobs whose artifacts hold the configuration of a child pipeline; one that is not there fails the bridge, not the pipeline.
-    fn artifact_of_child(&self, instance: &Instance) -> Option<String> {
+    fn artifact_of_child(&self, instance: &Instance) -> Option<Diagnostic> {
         let include = instance.job.keywords.get("trigger")?.get("include")?;
         let items = include
             .as_array()
@@ -141,12 +172,16 @@ impl Links<'_> {
             .find_map(|name| self.target(instance, "dependency", name, true))
     }
 
-    fn on_stop(&self, instance: &Instance) -> Option<String> {
+    fn on_stop(&self, instance: &Instance) -> Option<Diagnostic> {
         let environment = instance.job.keywords.get("environment")?;
         let stop = environment["on_stop"].as_str()?;
-        let fault = |text: &str| Some(format!("{} job: on_stop job {stop} {text}", instance.name));
+        let fault = |text: &str| {
+            let message = format!("{} job: on_stop job {stop} {text}", instance.name);
+            Some(told(instance, instance.job.places.on_stop, message))
+        };
         let Some(target) = self.by_name.get(stop) else {
-            return fault("is not defined");
+            let help = self.meant(instance, stop);
+            return fault("is not defined").map(|fault| fault.with_help(help));
         };
         let Some(other) = target.job.keywords.get("environment") else {
             return fault("does not have environment defined");

@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use crate::yaml::{MAX_RESOLVED, Map, Node, Span, Value, YamlError};
+use crate::{
+    suggest::did_you_mean,
+    yaml::{MAX_RESOLVED, Map, Node, Span, Value, YamlError},
+};
 
 /// References inside referenced values.
 const MAX_DEPTH: usize = 10;
@@ -13,8 +16,10 @@ const MAX_DEPTH: usize = 10;
 pub struct ReferenceError {
     /// GitLab's message.
     pub message: String,
-    /// Where the tag stands.
+    /// Where the tag stands, or the name in it that leads nowhere.
     pub span: Span,
+    /// What was probably meant.
+    pub help: Option<String>,
 }
 
 /// Resolves every reference of the root mapping.
@@ -43,6 +48,7 @@ pub fn resolve(root: &Map) -> Result<Map, ReferenceError> {
         Some(span) => Err(ReferenceError {
             message: YamlError::TooBig.to_string(),
             span,
+            help: None,
         }),
     }
 }
@@ -105,6 +111,7 @@ impl Resolver<'_> {
         let fail = |what: &str| ReferenceError {
             message: format!("!reference {} {what}", inspect(argument)),
             span,
+            help: None,
         };
         let path: Option<Vec<String>> = argument
             .as_seq()
@@ -134,15 +141,21 @@ impl Resolver<'_> {
             return Ok(known.clone());
         }
         let mut target: Option<&Node> = None;
-        for key in &path {
+        for (at, key) in path.iter().enumerate() {
             let map = match target {
                 None => Some(self.root),
                 Some(node) => node.as_map(),
             };
-            target = Some(
-                map.and_then(|map| map.get(key))
-                    .ok_or_else(|| fail("could not be found"))?,
-            );
+            let found = map.and_then(|map| map.get(key));
+            target = Some(found.ok_or_else(|| {
+                let names = map.into_iter().flat_map(|map| map.iter());
+                let names = names.filter_map(|entry| entry.key.as_str());
+                ReferenceError {
+                    span: argument.as_seq().map_or(span, |items| items[at].span),
+                    help: did_you_mean(key, names),
+                    ..fail("could not be found")
+                }
+            })?);
         }
         let Some(target) = target else {
             return Err(fail("could not be found"));

@@ -195,9 +195,9 @@ impl App {
         let compiled = match self.compile(compilation, &files).await?.result {
             Ok(compiled) => compiled,
             Err(faults) => {
-                return self
-                    .fail(&request, faults.messages(), &faults.why(), now)
-                    .await;
+                // Of several faults GitLab tells a pipeline the first; the why keeps them all.
+                let first = faults.messages().into_iter().take(1).collect();
+                return self.fail(&request, first, &faults.why(), now).await;
             }
         };
         let warnings = compiled

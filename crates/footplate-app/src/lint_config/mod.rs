@@ -209,7 +209,12 @@ impl App {
             Err(_) => Vec::new(),
         };
         let masked = crate::config_files::masked(context.overriding.iter());
-        Ok(self.lint_result(&reading, &files, elsewhere, &masked, jobs))
+        let mut result = self.lint_result(&reading, &files, elsewhere, &masked, jobs);
+        if reading.result.is_err() {
+            // A pipeline is told the first fault of its configuration alone.
+            result.errors.truncate(1);
+        }
+        Ok(result)
     }
 
     fn lint_result(

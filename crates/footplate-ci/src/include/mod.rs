@@ -122,7 +122,13 @@ impl<'c> Includer<'c> {
                     line: 1,
                     column: 1,
                 };
-                fault(place(&error, 0).unwrap_or(whole), error.to_string())
+                let span = place(&error, 0).unwrap_or(whole);
+                let help = match &error {
+                    HeaderError::Message(fault) => fault.help.clone(),
+                    HeaderError::Yaml(_) => None,
+                };
+                let diagnostic = Diagnostic::new(error.to_string(), span).with_help(help);
+                Err(Halt::Fault(diagnostic))
             }
         }
     }

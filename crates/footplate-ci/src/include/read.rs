@@ -153,7 +153,9 @@ impl Includer<'_> {
             Purpose::Inputs => {
                 if let Err(fault) = only_inputs(&node, &self.masked(&file.location)) {
                     let span = fault.span.unwrap_or(file.item.span);
-                    return Ok(Err(Diagnostic::new(fault.message, span)));
+                    return Ok(Err(
+                        Diagnostic::new(fault.message, span).with_help(fault.help)
+                    ));
                 }
                 node
             }
@@ -297,7 +299,8 @@ impl Includer<'_> {
             HeaderError::Message(fault) => Diagnostic::new(
                 format!("`{location}`: {}", self.masked(&fault.message)),
                 fault.span.unwrap_or(file.item.span),
-            ),
+            )
+            .with_help(fault.help.clone()),
         }
     }
 }

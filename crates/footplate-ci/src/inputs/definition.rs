@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     patterns,
+    suggest::did_you_mean,
     variables::Variable,
     yaml::{Map, Node, Value},
 };
@@ -78,6 +79,10 @@ fn undefined(definitions: &Map, given: &Map) -> Option<Fault> {
             first.span,
             format!("unknown input arguments: {}", names.join(", ")),
         )
+        .with_help(names.iter().find_map(|name| {
+            let known = definitions.iter().filter_map(|entry| entry.key.as_str());
+            did_you_mean(name, known.filter(|known| given.get(known).is_none()))
+        }))
     })
 }
 

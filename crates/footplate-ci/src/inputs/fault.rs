@@ -12,6 +12,8 @@ pub struct Fault {
     pub message: String,
     /// Where.
     pub span: Option<Span>,
+    /// What was probably meant.
+    pub help: Option<String>,
 }
 
 impl Fault {
@@ -19,22 +21,29 @@ impl Fault {
         Self {
             message: message.into(),
             span,
+            help: None,
         }
+    }
+
+    /// With what was probably meant, where that is known.
+    pub(crate) fn with_help(self, help: Option<String>) -> Self {
+        Self { help, ..self }
     }
 
     pub(crate) fn at(span: Span, message: impl Into<String>) -> Self {
         Self::new(message, Some(span))
     }
 
-    /// Several as one: at most three messages, and the first place that is known.
+    /// Several as one: at most three messages, and the first place and help that are known.
     pub(crate) fn joined(faults: Vec<Self>) -> Self {
         let span = faults.iter().find_map(|fault| fault.span);
+        let help = faults.iter().find_map(|fault| fault.help.clone());
         let messages: Vec<String> = faults
             .into_iter()
             .take(MAX_REPORTED)
             .map(|fault| fault.message)
             .collect();
-        Self::new(messages.join(", "), span)
+        Self::new(messages.join(", "), span).with_help(help)
     }
 }
 

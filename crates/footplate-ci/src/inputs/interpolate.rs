@@ -13,6 +13,7 @@ use super::{
     shown::shown,
 };
 use crate::{
+    suggest::did_you_mean,
     variables::Variable,
     yaml::{Limits, Map, Node, Value, YamlError},
 };
@@ -192,9 +193,10 @@ impl Filler<'_> {
         if self.blocks.len() >= MAX_BLOCKS {
             return Err(message(node, "too many interpolation blocks"));
         }
-        let value = evaluate(data, self.known).map_err(|messages| {
+        let value = evaluate(data, self.known).map_err(|(messages, help)| {
             let place = |message| Fault::at(node.span, message);
-            HeaderError::from(messages.into_iter().map(place).collect::<Vec<_>>())
+            let faults = messages.into_iter().map(place).collect();
+            HeaderError::Message(Fault::joined(faults).with_help(help))
         })?;
         let found = (value.clone(), cost(&value));
         self.blocks.insert(whole.to_owned(), found.clone());
@@ -225,8 +227,8 @@ fn cost(node: &Node) -> usize {
         }
 }
 
-fn evaluate(data: &str, known: Known<'_>) -> Result<Node, Vec<String>> {
-    let one = |message: &str| vec![message.to_owned()];
+fn evaluate(data: &str, known: Known<'_>) -> Result<Node, (Vec<String>, Option<String>)> {
+    let one = |message: &str| (vec![message.to_owned()], None);
     let mut parts: Vec<&str> = data.split('|').collect();
     // As Ruby splits: nothing behind the last bar is no part.
     while parts.last() == Some(&"") {
@@ -239,10 +241,11 @@ fn evaluate(data: &str, known: Known<'_>) -> Result<Node, Vec<String>> {
     if called.len() > MAX_FUNCTIONS {
         return Err(one("too many functions in interpolation block"));
     }
-    functions::run(&called, value.clone(), known.variables)
+    functions::run(&called, value.clone(), known.variables).map_err(|messages| (messages, None))
 }
 
-fn find<'k>(access: &str, known: Known<'k>) -> Result<&'k Node, Vec<String>> {
+/// What a block names, or messages and what was probably meant.
+fn find<'k>(access: &str, known: Known<'k>) -> Result<&'k Node, (Vec<String>, Option<String>)> {
     let mut messages = Vec::new();
     let names: Vec<&str> = access.splitn(MAX_NAMES, '.').collect();
     if names.len() < 2 {
@@ -252,22 +255,29 @@ fn find<'k>(access: &str, known: Known<'k>) -> Result<&'k Node, Vec<String>> {
         messages.push("maximum interpolation expression size exceeded".to_owned());
     }
     if !messages.is_empty() {
-        return Err(messages);
+        return Err((messages, None));
     }
-    let unknown = |name: &str| vec![format!("unknown interpolation key: `{name}`")];
+    let near = |name: &str, map: &Map| {
+        let known = map.iter().filter_map(|entry| entry.key.as_str());
+        did_you_mean(name, known.filter(|known| *known != name))
+    };
+    let unknown = |name: &str, help: Option<String>| {
+        let message = format!("unknown interpolation key: `{name}`");
+        (vec![message], help)
+    };
     let mut map = match names[0] {
         "inputs" => known.inputs,
         "component" => known.component,
-        other => return Err(unknown(other)),
+        other => return Err(unknown(other, did_you_mean(other, ["inputs", "component"]))),
     };
-    let (last, between) = names[1..].split_last().ok_or_else(|| unknown(""))?;
+    let (last, between) = names[1..].split_last().ok_or_else(|| unknown("", None))?;
     for name in between {
         map = map
             .get(name)
             .and_then(Node::as_map)
-            .ok_or_else(|| unknown(between_or_last(map, name, last)))?;
+            .ok_or_else(|| unknown(between_or_last(map, name, last), near(name, map)))?;
     }
-    map.get(last).ok_or_else(|| unknown(last))
+    map.get(last).ok_or_else(|| unknown(last, near(last, map)))
 }
 
 /// The name that leads nowhere: this one, or what is asked of a value that has no parts.

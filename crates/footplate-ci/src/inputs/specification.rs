@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     check::string_list,
+    suggest::did_you_mean,
     yaml::{Map, Node, Span, Value},
 };
 
@@ -203,6 +204,11 @@ fn unknown_keys(location: &str, map: &Map, allowed: &[&str]) -> Option<Fault> {
                 "{location} config contains unknown keys: {}",
                 names.join(", ")
             ),
+        )
+        .with_help(
+            names
+                .iter()
+                .find_map(|name| did_you_mean(name, allowed.iter().copied())),
         )
     })
 }

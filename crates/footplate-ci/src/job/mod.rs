@@ -5,8 +5,10 @@
 
 mod own;
 mod parts;
+mod places;
 
 pub(crate) use own::MAX_NAME;
+pub use places::Places;
 
 use footplate_model::JobKind;
 use serde_json::{Map as JsonMap, Value as Json, json};
@@ -56,6 +58,8 @@ pub struct Job {
     pub name: String,
     /// Where its key stands.
     pub span: Span,
+    /// Where what it says of other jobs stands.
+    pub places: Places,
     /// Build or bridge.
     pub kind: JobKind,
     /// Name of its stage.
@@ -163,6 +167,7 @@ impl Job {
         Self {
             name: name.to_owned(),
             span,
+            places: Places::default(),
             kind,
             stage: "test".to_owned(),
             when: "on_success".to_owned(),

@@ -2,14 +2,14 @@
 
 use footplate_model::JobKind;
 
-use super::Reader;
+use super::{Reader, places::places_of_words};
 use crate::{
     check::{Check, given},
     keywords::{
         rules::{Kind, are_rules, rules},
         steps,
     },
-    yaml::{Node, Value},
+    yaml::{Node, Span, Value},
 };
 
 /// Keys of a build job.
@@ -90,13 +90,16 @@ impl Reader<'_> {
         check.unknown_keys(&self.at, self.map, allowed);
         if build {
             self.together(check, &["script", "run"]);
-            if self.map.get("run").is_none() && self.map.get("script").is_none_or(is_blank) {
-                check.error(self.span, format!("{} script can't be blank", self.at));
+            let script = self.map.get("script");
+            if self.map.get("run").is_none() && script.is_none_or(is_blank) {
+                let span = script.map_or(self.span, |script| script.span);
+                check.error(span, format!("{} script can't be blank", self.at));
             }
         }
         self.when(check);
         if build && let Some(value) = given(self.map, "dependencies") {
             self.job.dependencies = check.strings(&self.at, "dependencies", value);
+            self.job.places.dependencies = places_of_words(value);
         }
         self.allow_failure(check);
         self.text(check, "manual_confirmation", "manual confirmation");
@@ -129,41 +132,39 @@ impl Reader<'_> {
     }
 
     /// The keys of the job out of a list, in the order in which they are written.
-    fn written(&self, keys: &[&str], with_null: bool) -> Vec<String> {
+    fn written(&self, keys: &[&str], with_null: bool) -> Vec<(String, Span)> {
         self.map
             .iter()
             .filter(|entry| with_null || !entry.value.is_null())
-            .filter_map(|entry| entry.key.as_str())
-            .filter(|key| keys.contains(key))
-            .map(str::to_owned)
+            .filter_map(|entry| Some((entry.key.as_str()?, entry.key.span)))
+            .filter(|(key, _)| keys.contains(key))
+            .map(|(key, span)| (key.to_owned(), span))
             .collect()
     }
 
     fn together(&self, check: &mut Check, keys: &[&str]) {
         let found = self.written(keys, true);
-        if found.len() > 1 {
-            check.error(
-                self.span,
-                format!(
-                    "{} config these keys cannot be used together: {}",
-                    self.at,
-                    found.join(", ")
-                ),
+        if let [_, (_, second), ..] = &found[..] {
+            let message = format!(
+                "{} config these keys cannot be used together: {}",
+                self.at,
+                listed(&found)
             );
+            check.error(*second, message);
         }
     }
 
     fn beside_rules(&self, check: &mut Check) {
         let refused = self.written(&["only", "except", "start_in"], false);
-        if given(self.map, "rules").is_some() && !refused.is_empty() {
-            check.error(
-                self.span,
-                format!(
-                    "{} config key may not be used with `rules`: {}",
-                    self.at,
-                    refused.join(", ")
-                ),
+        if given(self.map, "rules").is_some()
+            && let Some((_, first)) = refused.first()
+        {
+            let message = format!(
+                "{} config key may not be used with `rules`: {}",
+                self.at,
+                listed(&refused)
             );
+            check.error(*first, message);
         }
     }
 
@@ -258,6 +259,11 @@ impl Reader<'_> {
             );
         }
     }
+}
+
+fn listed(keys: &[(String, Span)]) -> String {
+    let names: Vec<&str> = keys.iter().map(|(key, _)| key.as_str()).collect();
+    names.join(", ")
 }
 
 /// Nothing in it, as Ruby on Rails has it: null, false, white space, an empty list or mapping.

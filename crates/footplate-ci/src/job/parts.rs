@@ -3,7 +3,7 @@
 use footplate_model::JobKind;
 use serde_json::{Map as JsonMap, Value as Json, json};
 
-use super::{Inherit, Reader};
+use super::{Inherit, Reader, places::places_of_needs};
 use crate::{
     check::{Check, given, string_list, text},
     config::DEFAULTS,
@@ -86,6 +86,10 @@ impl Reader<'_> {
                 }
                 "allow_failure" => self.exit_codes(check, node),
                 plain_one => {
+                    if plain_one == "environment" {
+                        let on_stop = node.as_map().and_then(|map| given(map, "on_stop"));
+                        self.job.places.on_stop = on_stop.map(|node| node.span);
+                    }
                     let read = plain(plain_one)
                         .and_then(|keyword| keyword(check, &format!("{}:{name}", self.at), node));
                     self.job
@@ -100,7 +104,10 @@ impl Reader<'_> {
 
     fn stage(&mut self, check: &mut Check, node: &Node) {
         match node.as_str().filter(|stage| !stage.is_empty()) {
-            Some(stage) => stage.clone_into(&mut self.job.stage),
+            Some(stage) => {
+                stage.clone_into(&mut self.job.stage);
+                self.job.places.stage = Some(node.span);
+            }
             None => check.error(
                 node.span,
                 format!("{}:stage config should be a string", self.at),
@@ -170,6 +177,7 @@ impl Reader<'_> {
             _ => NeedKind::CrossDependency,
         };
         self.job.needs = needs(check, &at, node, &[NeedKind::Job, other]);
+        self.job.places.needs = places_of_needs(node);
     }
 
     fn coverage(&mut self, check: &mut Check, node: &Node) {
@@ -236,11 +244,14 @@ impl Reader<'_> {
         if dependencies.is_empty() || (needs.jobs.is_empty() && needs.cross.is_empty()) {
             return;
         }
+        let needed = |name: &str| needs.jobs.iter().any(|need| need.job == name);
         let missing: Vec<&str> = dependencies
             .iter()
             .map(String::as_str)
-            .filter(|name| !needs.jobs.iter().any(|need| need.job == *name))
+            .filter(|name| !needed(name))
             .collect();
+        let first = missing.first().copied().unwrap_or_default();
+        let span = self.job.places.dependency(first).unwrap_or(self.span);
         let message = if needs.jobs.is_empty() {
             "needs corresponding to dependencies must be from the same pipeline".to_owned()
         } else if missing.is_empty() {
@@ -251,7 +262,7 @@ impl Reader<'_> {
                 missing.join(", ")
             )
         };
-        check.error(self.span, format!("{} {message}", self.at));
+        check.error(span, format!("{} {message}", self.at));
     }
 }
 
@@ -261,19 +272,9 @@ fn inherited(check: &mut Check, at: &str, value: &Node, of_default: bool) -> Inh
         (Value::Bool(true), _) => Inherit::All,
         (Value::Bool(false), _) => Inherit::Nothing,
         (_, Some(names)) => {
-            let unknown: Vec<&str> = names
-                .iter()
-                .map(String::as_str)
-                .filter(|name| of_default && !DEFAULTS.contains(name))
-                .collect();
-            if !unknown.is_empty() {
-                check.error(
-                    value.span,
-                    format!(
-                        "{at} config contains unknown values: {}",
-                        unknown.join(", ")
-                    ),
-                );
+            if of_default {
+                let items = value.as_seq().unwrap_or_default();
+                check.unknown_words(at, "config", items, &DEFAULTS);
             }
             Inherit::Named(names)
         }

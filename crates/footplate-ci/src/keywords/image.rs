@@ -4,7 +4,7 @@ use serde_json::{Map as JsonMap, Value as Json, json};
 
 use super::{
     schema::{self, Schema, field},
-    validate::{is_blank, unknown_words},
+    validate::is_blank,
     variables,
 };
 use crate::{
@@ -154,20 +154,12 @@ fn pull_policy(check: &mut Check, at: &str, node: &Node) -> Option<Json> {
         if is_blank(node) {
             check.error(node.span, format!("{at} config can't be blank"));
         }
-        let unknown = unknown_words(items, &POLICIES);
-        if !unknown.is_empty() {
-            check.error(
-                node.span,
-                format!(
-                    "{at} config contains unknown values: {}",
-                    unknown.join(", ")
-                ),
-            );
-        }
+        check.unknown_words(at, "config", items, &POLICIES);
     } else if node.as_str().is_some_and(|word| !POLICIES.contains(&word)) {
-        check.error(
-            node.span,
+        check.unknown_word(
+            node,
             format!("{at} config is not included in the list"),
+            &POLICIES,
         );
     }
     policies.map(Json::from)

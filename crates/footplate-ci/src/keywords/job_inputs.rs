@@ -71,7 +71,11 @@ fn definition(check: &mut Check, at: &str, span: crate::yaml::Span, node: &Node)
         && !TYPES.contains(&text(value).as_str())
     {
         let kind = text(value);
-        check.error(value.span, format!("{at} input type unknown value: {kind}"));
+        check.unknown_word(
+            value,
+            format!("{at} input type unknown value: {kind}"),
+            &TYPES,
+        );
     }
     if let Some(value) = given(map, "options") {
         options(check, at, value);

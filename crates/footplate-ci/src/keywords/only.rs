@@ -60,12 +60,13 @@ fn mapping(check: &mut Check, at: &str, node: &Node, map: &Map) {
     if let Some(value) = given(map, "kubernetes")
         && value.as_str() != Some("active")
     {
-        check.error(
-            value.span,
+        check.unknown_word(
+            value,
             format!(
                 "{at} kubernetes unknown value: {}",
                 crate::check::text(value)
             ),
+            &["active"],
         );
     }
     if let Some(value) = given(map, "variables")

@@ -3,7 +3,6 @@
 use footplate_model::FailureReason;
 use serde_json::{Value as Json, json};
 
-use super::validate::unknown_words;
 use crate::{
     check::{Check, given, text},
     yaml::{Map, Node, Value},
@@ -92,16 +91,13 @@ fn when(check: &mut Check, at: &str, node: &Node) -> Option<Vec<String>> {
     let known = reasons();
     let found = check.string_or_strings(at, "when", node);
     if let Some(items) = node.as_seq() {
-        let unknown = unknown_words(items, &known);
-        if !unknown.is_empty() {
-            let unknown = unknown.join(", ");
-            check.error(
-                node.span,
-                format!("{at} when contains unknown values: {unknown}"),
-            );
-        }
+        check.unknown_words(at, "when", items, &known);
     } else if node.as_str().is_some_and(|word| !known.contains(&word)) {
-        check.error(node.span, format!("{at} when is not included in the list"));
+        check.unknown_word(
+            node,
+            format!("{at} when is not included in the list"),
+            &known,
+        );
     }
     found
 }

@@ -206,9 +206,10 @@ fn outcome(check: &mut Check, at: &str, node: &Node, map: &Map, kind: Kind, rule
         };
         match value.as_str().filter(|word| words.contains(word)) {
             Some(word) => rule.when = Some(word.to_owned()),
-            None => check.error(
-                value.span,
+            None => check.unknown_word(
+                value,
                 format!("{at} when unknown value: {}", text(value)),
+                words,
             ),
         }
     }

@@ -17,7 +17,7 @@ impl Check {
     ) -> Option<String> {
         let found = self.string(at, attribute, node);
         if found.as_deref().is_none_or(|word| !words.contains(&word)) {
-            self.error(node.span, format!("{at} {attribute} {message}"));
+            self.unknown_word(node, format!("{at} {attribute} {message}"), words);
             return None;
         }
         found
@@ -58,6 +58,28 @@ impl Check {
             self.error(node.span, format!("{at} {attribute} should be a hash"));
         }
         node.as_map()
+    }
+
+    /// Reports the words of a list that are not among the known ones, at the first of them; what is no word is unknown.
+    pub(crate) fn unknown_words(
+        &mut self,
+        at: &str,
+        attribute: &str,
+        items: &[Node],
+        known: &[&str],
+    ) {
+        let unknown: Vec<&Node> = items
+            .iter()
+            .filter(|item| !item.as_str().is_some_and(|word| known.contains(&word)))
+            .collect();
+        if let Some(first) = unknown.first() {
+            let names: Vec<String> = unknown.iter().map(|item| text(item)).collect();
+            let message = format!(
+                "{at} {attribute} contains unknown values: {}",
+                names.join(", ")
+            );
+            self.unknown_word(first, message, known);
+        }
     }
 
     /// At most so many characters or items.
@@ -145,13 +167,4 @@ pub(crate) fn length(node: &Node) -> usize {
         Value::Map(map) => map.len(),
         _ => text(node).chars().count(),
     }
-}
-
-/// The words of a list that are not among the known ones; what is no word is unknown.
-pub(crate) fn unknown_words(items: &[Node], known: &[&str]) -> Vec<String> {
-    items
-        .iter()
-        .filter(|item| !item.as_str().is_some_and(|word| known.contains(&word)))
-        .map(text)
-        .collect()
 }

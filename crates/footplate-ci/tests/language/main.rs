@@ -7,6 +7,7 @@ mod harness;
 mod bombs;
 mod expressions;
 mod fuzz;
+mod help;
 mod includes;
 mod inputs;
 mod jobs;

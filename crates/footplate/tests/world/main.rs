@@ -9,6 +9,7 @@ mod includes;
 mod jobs;
 mod kill;
 mod lint;
+mod messages;
 mod official_runner;
 mod pages;
 mod pipeline_states;
