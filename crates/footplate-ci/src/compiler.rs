@@ -11,7 +11,7 @@ use crate::{
     extends,
     include::{IncludeContext, Includer},
     links,
-    pipeline::{Context, Evaluated, evaluate},
+    pipeline::{Context, Evaluated, Outcome, evaluate},
     reference,
     variables::Variable,
     why::PipelineWhy,
@@ -55,6 +55,13 @@ pub struct Compiled {
 }
 
 impl Compiled {
+    /// Rules that could not be evaluated for the pipeline, and needs of jobs that are not in it.
+    pub fn faults(&self) -> &[Diagnostic] {
+        let evaluated = self.evaluated.as_ref();
+        let failed = evaluated.filter(|evaluated| evaluated.outcome == Outcome::Error);
+        failed.map_or(&[], |evaluated| &evaluated.errors)
+    }
+
     /// Everything that was decided, to be kept with the pipeline.
     pub fn why(&self) -> PipelineWhy {
         let Some(evaluated) = &self.evaluated else {

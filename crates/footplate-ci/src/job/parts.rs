@@ -70,7 +70,7 @@ impl Reader<'_> {
                 "except" => {
                     self.job.except = only::policy(check, &format!("{}:except", self.at), node);
                 }
-                "rules" if !workflow_rules => self.warn_of_duplicates(check, node),
+                "rules" if !workflow_rules => self.warn_of_duplicates(check),
                 "rules" => {}
                 "variables" => {
                     self.job.variables =
@@ -128,26 +128,21 @@ impl Reader<'_> {
         self.job.only = Some(Json::Object(merged));
     }
 
-    fn warn_of_duplicates(&self, check: &mut Check, node: &Node) {
+    fn warn_of_duplicates(&self, check: &mut Check) {
         let bare = |rule: &Rule| {
             rule.json
                 .as_object()
                 .is_some_and(|map| map.len() == 1 && map.contains_key("when"))
                 && rule.when.as_deref() != Some("never")
         };
-        if self
-            .job
-            .rules
-            .as_ref()
-            .and_then(|rules| rules.last())
-            .is_some_and(bare)
-        {
+        let rules = self.job.rules.iter().flatten();
+        if let Some(last) = rules.last().filter(|last| bare(last)) {
             let message = format!(
                 "{} may allow multiple pipelines to run for a single action due to `rules:when` clause with no `workflow:rules` - read more: \
                  https://docs.gitlab.com/ci/jobs/job_troubleshooting/#job-may-allow-multiple-pipelines-to-run-for-a-single-action-warning",
                 self.at
             );
-            check.warnings.push(Diagnostic::new(message, node.span));
+            check.warnings.push(Diagnostic::new(message, last.span));
         }
     }
 

@@ -85,20 +85,16 @@ pub fn refused(errors: &[Diagnostic], warnings: &[Diagnostic], files: &[SourceFi
 pub fn report(compiled: &Compiled, context: Option<&Context>, secrets: bool) -> Json {
     let jobs: JsonMap<String, Json> = facts(compiled, context).into_iter().collect();
     let evaluated = compiled.evaluated.as_ref();
-    let failed = evaluated.is_some_and(|evaluated| evaluated.outcome == Outcome::Error);
     let pipeline = evaluated.and_then(|evaluated| match evaluated.outcome {
         Outcome::Created => Some("created"),
         Outcome::Filtered => Some("filtered"),
         Outcome::Empty => Some("empty"),
         Outcome::Error => None,
     });
-    let errors: &[Diagnostic] = match evaluated {
-        Some(evaluated) if failed => &evaluated.errors,
-        Some(_) | None => &[],
-    };
+    let errors = compiled.faults();
     let mut why = compiled.why().shown(secrets);
     json!({
-        "valid": !failed, "errors": messages(errors), "warnings": messages(&compiled.warnings), "stages": compiled.config.stages,
+        "valid": errors.is_empty(), "errors": messages(errors), "warnings": messages(&compiled.warnings), "stages": compiled.config.stages,
         "pipeline": pipeline, "jobs": jobs, "absent_jobs": why["absent"].take(), "merged_yaml": yaml::dump(&compiled.merged),
         "workflow": why["workflow"].take(), "why": why["jobs"].take(),
         "diagnostics": diagnostics(errors, &compiled.warnings, &compiled.files),

@@ -192,3 +192,13 @@ fn keys_beside_each_other_that_must_not_be() {
     meant("a: {run: [{name: a, script: x}], »script: x}\n", None);
     meant("a: {script: »[]}\n", None);
 }
+
+#[test]
+fn a_warning_stands_at_the_rule_that_it_is_about() {
+    let text = "a:\n  script: x\n  rules:\n    - if: $CI_COMMIT_TAG\n    - when: always\n";
+    let compiled = Case::new(text).compile().expect("a sound configuration");
+    let [warning] = &compiled.warnings[..] else {
+        panic!("one warning: {:?}", compiled.warnings)
+    };
+    assert_eq!((warning.span.line, warning.span.column), (5, 7));
+}

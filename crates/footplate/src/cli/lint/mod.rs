@@ -70,7 +70,15 @@ impl Lint {
         let object = outcome.object();
         print(&match (&outcome.compiled, self.json) {
             (_, true) => format!("{object}\n"),
-            (Ok(_), false) => show::pipeline(&object),
+            (Ok(compiled), false) => {
+                let told = faults(
+                    compiled.faults(),
+                    &compiled.warnings,
+                    &compiled.files,
+                    colours(),
+                );
+                told + &show::pipeline(&object)
+            }
             (Err(found), false) => faults(&found.errors, &found.warnings, &found.files, colours()),
         });
         exit(object["valid"] == true)

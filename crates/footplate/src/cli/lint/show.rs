@@ -74,17 +74,6 @@ fn word(line: &str, column: usize) -> std::ops::Range<usize> {
 /// Jobs by stage with what decided, and those that are not there.
 pub(crate) fn pipeline(object: &Json) -> String {
     let mut text = String::new();
-    for kind in ["errors", "warnings"] {
-        for message in object[kind].as_array().into_iter().flatten() {
-            let word = kind.trim_end_matches('s');
-            let _ = writeln!(text, "{word}: {}", message.as_str().unwrap_or_default());
-        }
-    }
-    for help in object["diagnostics"].as_array().into_iter().flatten() {
-        if let Some(help) = help["help"].as_str() {
-            let _ = writeln!(text, "help: {help}");
-        }
-    }
     match object["pipeline"].as_str() {
         Some(word) => drop(writeln!(text, "pipeline: {word}")),
         None if object["valid"] == false => text.push_str("pipeline: not created\n"),
