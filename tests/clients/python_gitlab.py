@@ -96,6 +96,48 @@ def check(gl, url):
         pass
 
 
+def check_lint(gl):
+    project = gl.projects.create({"path": "linted"})
+    own = "build: {script: [make], rules: [{when: always}]}\nship: {script: [ship], when: manual}\n"
+    project.commits.create({
+        "branch": "main", "commit_message": "first",
+        "actions": [{"action": "create", "file_path": ".gitlab-ci.yml", "content": own}],
+    })
+    found = project.ci_lint.get()
+    assert found.valid and found.errors == [] and found.includes == [], found
+    assert len(found.warnings) == 1 and found.warnings[0].startswith("jobs:build may allow multiple pipelines"), found.warnings
+    assert found.merged_yaml.startswith("---\nbuild:\n"), found.merged_yaml
+    assert "jobs" not in found.attributes
+    jobs = {job["name"]: job["when"] for job in project.ci_lint.get(include_jobs=True).jobs}
+    assert jobs == {"build": "on_success", "ship": "manual"}, jobs
+    dry = project.ci_lint.get(dry_run=True, dry_run_ref="main", content_ref="main", include_jobs=True)
+    assert dry.valid and [job["name"] for job in dry.jobs] == ["build", "ship"], dry
+    # The same text says the same, whether it is the project's file or is sent.
+    sent = project.ci_lint.create({"content": own})
+    assert sent.attributes == found.attributes, (sent.attributes, found.attributes)
+    project.ci_lint.validate({"content": own})
+    faulty = {"content": "a: {script: x, tag: y}\nb: {script: x, when: soon}\n"}
+    errors = [
+        "jobs:a config contains unknown keys: tag",
+        "jobs:b when should be one of: on_success, on_failure, always, manual, delayed",
+    ]
+    found = project.ci_lint.create(faulty)
+    assert not found.valid and found.errors == errors, found.errors
+    dry = project.ci_lint.create({**faulty, "dry_run": True, "ref": "main"})
+    assert not dry.valid and dry.errors == errors[:1], dry.errors
+    try:
+        project.ci_lint.validate(faulty)
+        raise AssertionError("valid")
+    except gitlab.exceptions.GitlabCiLintError as error:
+        assert error.error_message == ",\n".join(errors), error
+    try:
+        # Lint without a project was removed in GitLab 16.
+        gl.ci_lint.create(faulty)
+        raise AssertionError("checked without a project")
+    except gitlab.exceptions.GitlabCreateError as error:
+        assert error.response_code == 404, error
+
+
 def main():
     binary = sys.argv[1]
     with tempfile.TemporaryDirectory() as folder:
@@ -112,11 +154,12 @@ def main():
             runner.stdin.write(token + "\n")
             runner.stdin.flush()
             check(gl, url)
+            check_lint(gl)
         finally:
             for process in filter(None, [runner, server]):
                 process.terminate()
                 process.wait(timeout=30)
-    print("python-gitlab: all calls of the jobs pages")
+    print("python-gitlab: all calls of the jobs pages, and lint")
 
 
 if __name__ == "__main__":

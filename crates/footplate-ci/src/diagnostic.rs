@@ -95,6 +95,24 @@ impl SourceFile {
         }
     }
 
+    /// Where a text stands for the first time from a place on; it stands in one line.
+    pub fn find(&self, from: Span, wanted: &str) -> Option<Span> {
+        let skipped = usize::try_from(from.line).ok()?.checked_sub(1)?;
+        let before = usize::try_from(from.column).ok()?.saturating_sub(1);
+        let lines = self.text.lines().skip(skipped).zip(from.line..);
+        lines.into_iter().find_map(|(text, line)| {
+            let skipped = if line == from.line { before } else { 0 };
+            let start = text.char_indices().nth(skipped)?.0;
+            let at = start + text[start..].find(wanted)?;
+            let column = u32::try_from(text[..at].chars().count() + 1).ok()?;
+            Some(Span {
+                line,
+                column,
+                ..from
+            })
+        })
+    }
+
     /// One of its lines, counted from 1, without the blanks at its end.
     pub fn line(&self, number: u32) -> Option<&str> {
         let index = usize::try_from(number).ok()?.checked_sub(1)?;

@@ -705,7 +705,9 @@ fn finish(result: &mut Evaluated, mut faults: Faults<'_>) {
             let absent = result.absent.iter().find(|(name, _)| name == other);
             let help = absent
                 .map(|(_, why)| format!("`{other}` is not in this pipeline: {}", why.decided_by));
-            let fault = Diagnostic::new(message, job.instance.job.span).with_help(help);
+            let written = &job.instance.job;
+            let span = written.places.need(other).unwrap_or(written.span);
+            let fault = Diagnostic::new(message, span).with_help(help);
             faults.add(&job.instance, fault);
         }
         needs.retain(|need| names.contains(need.name.as_str()));

@@ -174,6 +174,42 @@ fn the_cases_of_the_compiler() {
 }
 
 #[test]
+fn faults_and_warnings_are_shown_where_they_stand() {
+    let place = tempfile::tempdir().unwrap();
+    let shown = |text: &str| {
+        fs::write(place.path().join(".gitlab-ci.yml"), text).unwrap();
+        let folder = format!("{}/", place.path().display());
+        lint(place.path(), &[]).1.replace(&folder, "")
+    };
+    let wrong = shown("stages: [build, deploy]\nship:\n  stage: depoly\n  script: ./ship\n");
+    let expected = "\
+error: ship job: chosen stage depoly does not exist; available stages are .pre, build, deploy, .post
+ --> .gitlab-ci.yml:3:10
+  |
+3 |   stage: depoly
+  |          ^^^^^^
+  |
+  = help: did you mean `deploy`?
+";
+    assert_eq!(wrong, expected);
+    let warned = shown("build:\n  script: make\n  rules:\n    - when: always\n");
+    let (warning, rest) = warned.split_once('\n').unwrap();
+    assert!(
+        warning.starts_with("warning: jobs:build may allow multiple pipelines"),
+        "{warned}"
+    );
+    let expected = " --> .gitlab-ci.yml:4:7
+  |
+4 |     - when: always
+  |       ^^^^
+test
+  build                          on_success
+the configuration is valid
+";
+    assert_eq!(rest, expected);
+}
+
+#[test]
 fn exit_codes_and_words() {
     let place = tempfile::tempdir().unwrap();
     let write = |text: &[u8]| fs::write(place.path().join(".gitlab-ci.yml"), text).unwrap();

@@ -122,11 +122,13 @@ impl<'c> Includer<'c> {
                     line: 1,
                     column: 1,
                 };
-                let span = place(&error, 0).unwrap_or(whole);
-                let help = match &error {
-                    HeaderError::Message(fault) => fault.help.clone(),
-                    HeaderError::Yaml(_) => None,
+                let (span, help) = match &error {
+                    HeaderError::Message(fault) => {
+                        (fault.place(&self.answers.files), fault.help.clone())
+                    }
+                    HeaderError::Yaml(_) => (place(&error, 0), None),
                 };
+                let span = span.unwrap_or(whole);
                 let diagnostic = Diagnostic::new(error.to_string(), span).with_help(help);
                 Err(Halt::Fault(diagnostic))
             }

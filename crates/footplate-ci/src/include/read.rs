@@ -298,7 +298,7 @@ impl Includer<'_> {
             HeaderError::Yaml(error) => Diagnostic::new(format!("`{location}`: {error}"), whole),
             HeaderError::Message(fault) => Diagnostic::new(
                 format!("`{location}`: {}", self.masked(&fault.message)),
-                fault.span.unwrap_or(file.item.span),
+                fault.place(&self.answers.files).unwrap_or(file.item.span),
             )
             .with_help(fault.help.clone()),
         }

@@ -1,6 +1,9 @@
 //! What is wrong with a header, an input or a block.
 
-use crate::yaml::{Span, YamlError};
+use crate::{
+    diagnostic::SourceFile,
+    yaml::{Span, YamlError},
+};
 
 /// Messages of one file that are reported together.
 const MAX_REPORTED: usize = 3;
@@ -14,6 +17,8 @@ pub struct Fault {
     pub span: Option<Span>,
     /// What was probably meant.
     pub help: Option<String>,
+    /// The block that it is about: it stands somewhere behind the place.
+    pub block: Option<String>,
 }
 
 impl Fault {
@@ -22,7 +27,17 @@ impl Fault {
             message: message.into(),
             span,
             help: None,
+            block: None,
         }
+    }
+
+    /// The exact place, among the files that it may be in.
+    pub(crate) fn place(&self, files: &[SourceFile]) -> Option<Span> {
+        let span = self.span?;
+        let file = files.get(span.file as usize);
+        let block = self.block.as_deref();
+        let exact = file.and_then(|file| file.find(span, block?));
+        Some(exact.unwrap_or(span))
     }
 
     /// With what was probably meant, where that is known.

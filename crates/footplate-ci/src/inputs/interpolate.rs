@@ -196,7 +196,10 @@ impl Filler<'_> {
         let value = evaluate(data, self.known).map_err(|(messages, help)| {
             let place = |message| Fault::at(node.span, message);
             let faults = messages.into_iter().map(place).collect();
-            HeaderError::Message(Fault::joined(faults).with_help(help))
+            HeaderError::Message(Fault {
+                block: Some(whole.to_owned()),
+                ..Fault::joined(faults).with_help(help)
+            })
         })?;
         let found = (value.clone(), cost(&value));
         self.blocks.insert(whole.to_owned(), found.clone());

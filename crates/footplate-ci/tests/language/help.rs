@@ -158,11 +158,17 @@ fn words_out_of_lists() {
 fn inputs_and_their_blocks() {
     let header = "spec: {inputs: {environment: {default: a}}}\n---\n";
     meant(
-        &format!("{header}a: {{script: »\"$[[ inputs.enviroment ]]\"}}\n"),
+        &format!("{header}a: {{script: \"»$[[ inputs.enviroment ]]\"}}\n"),
         Some("environment"),
     );
     meant(
-        &format!("{header}a: {{script: »\"$[[ input.environment ]]\"}}\n"),
+        &format!(
+            "{header}a:\n  script: |\n    $[[ inputs.environment ]]\n    é »$[[ inputs.environmen ]]\n"
+        ),
+        Some("environment"),
+    );
+    meant(
+        &format!("{header}a: {{script: \"»$[[ input.environment ]]\"}}\n"),
         Some("inputs"),
     );
     meant(

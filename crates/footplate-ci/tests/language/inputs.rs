@@ -321,7 +321,7 @@ fn a_bad_block_stands_where_it_is() {
         "spec: {inputs: {}}\n---\njob:\n  script:\n    - ls\n    - echo $[[ inputs.gone ]]\n",
     );
     let (_, file, line, column) = case.fault();
-    assert_eq!((file.as_str(), line, column), ("a.yml", 6, 7));
+    assert_eq!((file.as_str(), line, column), ("a.yml", 6, 12));
 }
 
 #[test]

@@ -65,6 +65,10 @@ fn word(line: &str, column: usize) -> std::ops::Range<usize> {
         .nth(column.saturating_sub(1))
         .map_or(line.len(), |(at, _)| at);
     let rest = &line[start..];
+    let block = rest.starts_with("$[[").then(|| rest.find("]]"));
+    if let Some(end) = block.flatten() {
+        return start..start + end + 2;
+    }
     let end = rest
         .find(|c: char| c.is_whitespace() || matches!(c, ':' | ',' | ']' | '}'))
         .unwrap_or(rest.len());
