@@ -48,14 +48,6 @@ impl Check {
             .push(Diagnostic::new(message, span).with_help(help));
     }
 
-    /// Reports a value that is none of the known words, with the one that was probably meant.
-    pub fn unknown_word(&mut self, node: &Node, message: impl Into<String>, known: &[&str]) {
-        let help = node
-            .as_str()
-            .and_then(|word| did_you_mean(word, known.iter().copied()));
-        self.error_with_help(node.span, message, help);
-    }
-
     /// An empty one that words its faults in the same way.
     pub fn fresh(&self) -> Self {
         Self {

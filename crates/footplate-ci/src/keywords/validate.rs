@@ -2,6 +2,7 @@
 
 use crate::{
     check::{Check, text},
+    suggest::did_you_mean,
     yaml::{Map, Node, Span, Value},
 };
 
@@ -21,6 +22,14 @@ impl Check {
             return None;
         }
         found
+    }
+
+    /// Reports a value that is none of the known words, with the one that was probably meant.
+    pub(crate) fn unknown_word(&mut self, node: &Node, message: impl Into<String>, known: &[&str]) {
+        let help = node
+            .as_str()
+            .and_then(|word| did_you_mean(word, known.iter().copied()));
+        self.error_with_help(node.span, message, help);
     }
 
     /// Something that is neither null, false, nor empty.
