@@ -80,9 +80,14 @@ pub(crate) fn pipeline(object: &Json) -> String {
             let _ = writeln!(text, "{word}: {}", message.as_str().unwrap_or_default());
         }
     }
-    for help in object["diagnostics"].as_array().into_iter().flatten() {
-        if let Some(help) = help["help"].as_str() {
+    for told in object["diagnostics"].as_array().into_iter().flatten() {
+        if let Some(help) = told["help"].as_str() {
             let _ = writeln!(text, "help: {help}");
+        }
+        if told["severity"] == "note" {
+            let word = |key: &str| told[key].as_str().unwrap_or_default();
+            let (file, line) = (word("file"), &told["line"]);
+            let _ = writeln!(text, "note: {} ({file}:{line})", word("message"));
         }
     }
     match object["pipeline"].as_str() {
