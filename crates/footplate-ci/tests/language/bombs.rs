@@ -159,7 +159,7 @@ fn a_text_may_end_in_a_block_scalar_without_a_line_break() {
 #[test]
 fn variables_that_double_each_other_are_refused() {
     let mut text =
-        "job:\n  script: ls\n  rules: [{changes: [$V60]}]\n  variables:\n    V0: xxxxxxxx\n"
+        "job:\n  script: ls\n  rules: [{changes: [$V60]}, {when: always}]\n  variables:\n    V0: xxxxxxxx\n"
             .to_owned();
     for number in 1..=60 {
         let below = number - 1;
