@@ -81,6 +81,7 @@ impl Compiled {
             diagnostics: evaluated
                 .errors
                 .iter()
+                .chain(&self.notes())
                 .map(|error| error.shown(&self.files))
                 .collect(),
         }

@@ -20,6 +20,7 @@ mod job;
 pub mod keywords;
 mod links;
 pub mod lint;
+mod notes;
 pub mod paths;
 pub mod patterns;
 mod pipeline;

@@ -134,7 +134,7 @@ impl App {
             .await?;
         let list = match claimed.definition.keyword("id_tokens").as_object() {
             Some(written) => {
-                let tokens = self.id_tokens(&claimed, &offered, written, &list).await?;
+                let tokens = self.id_tokens(&claimed, offered, written, &list).await?;
                 with_tokens(list, tokens)
             }
             None => list,

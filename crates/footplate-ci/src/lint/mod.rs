@@ -76,7 +76,7 @@ pub fn refused(errors: &[Diagnostic], warnings: &[Diagnostic], files: &[SourceFi
     json!({
         "valid": false, "errors": messages(errors), "warnings": messages(warnings), "stages": [], "pipeline": null,
         "jobs": {}, "absent_jobs": {}, "merged_yaml": null, "workflow": null, "why": {},
-        "diagnostics": diagnostics(errors, warnings, files),
+        "diagnostics": diagnostics(errors, warnings, &[], files),
     })
 }
 
@@ -97,7 +97,7 @@ pub fn report(compiled: &Compiled, context: Option<&Context>, secrets: bool) -> 
         "valid": errors.is_empty(), "errors": messages(errors), "warnings": messages(&compiled.warnings), "stages": compiled.config.stages,
         "pipeline": pipeline, "jobs": jobs, "absent_jobs": why["absent"].take(), "merged_yaml": yaml::dump(&compiled.merged),
         "workflow": why["workflow"].take(), "why": why["jobs"].take(),
-        "diagnostics": diagnostics(errors, &compiled.warnings, &compiled.files),
+        "diagnostics": diagnostics(errors, &compiled.warnings, &compiled.notes(), &compiled.files),
     })
 }
 
@@ -107,18 +107,20 @@ fn messages(list: &[Diagnostic]) -> Vec<&str> {
         .collect()
 }
 
-/// Faults and warnings with their places.
-fn diagnostics(errors: &[Diagnostic], warnings: &[Diagnostic], files: &[SourceFile]) -> Vec<Json> {
-    let list = |severity: &'static str, list: &[Diagnostic]| {
-        list.iter()
-            .map(|diagnostic| {
-                let mut json = diagnostic.shown(files);
-                json["severity"] = json!(severity);
-                json
-            })
-            .collect::<Vec<_>>()
-    };
-    let mut all = list("error", errors);
-    all.extend(list("warning", warnings));
-    all
+/// Faults, warnings and notes with their places.
+fn diagnostics(
+    errors: &[Diagnostic],
+    warnings: &[Diagnostic],
+    notes: &[Diagnostic],
+    files: &[SourceFile],
+) -> Vec<Json> {
+    [("error", errors), ("warning", warnings), ("note", notes)]
+        .into_iter()
+        .flat_map(|(severity, list)| list.iter().map(move |one| (severity, one)))
+        .map(|(severity, diagnostic)| {
+            let mut json = diagnostic.shown(files);
+            json["severity"] = json!(severity);
+            json
+        })
+        .collect()
 }

@@ -28,15 +28,26 @@ impl Default for SortOptions {
     }
 }
 
-/// Variables that refer to each other in a circle.
+/// Why a list cannot be expanded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("circular variable reference detected: {0:?}")]
-pub struct CollectionError(pub Vec<String>);
+pub enum CollectionError {
+    /// Variables that refer to each other in a circle.
+    #[error("circular variable reference detected: {0:?}")]
+    Circle(Vec<String>),
+    /// Each may double what it refers to, so a few short ones could fill the memory.
+    #[error(
+        "variables are too large when they are expanded: more than {MAX_EXPANDED} bytes up to {0:?}"
+    )]
+    TooLarge(String),
+}
+
+/// Bytes of all values of a list when they are expanded.
+const MAX_EXPANDED: usize = 4 << 20;
 
 /// The order in which variables can be expanded: each after those it refers to.
 ///
 /// # Errors
-/// The names of a circle; a variable that refers only to itself is none.
+/// The names of a circle, where a variable that refers only to itself is none; or that the values would grow too large.
 pub fn sorted(variables: &[Variable]) -> Result<Vec<usize>, CollectionError> {
     let mut by_name: HashMap<&str, Vec<usize>> = HashMap::new();
     for (index, variable) in variables.iter().enumerate() {
@@ -65,15 +76,47 @@ pub fn sorted(variables: &[Variable]) -> Result<Vec<usize>, CollectionError> {
         Some(circle) => {
             let mut names: Vec<usize> = circle.clone();
             names.sort_unstable();
-            Err(CollectionError(
+            Err(CollectionError::Circle(
                 names
                     .into_iter()
                     .map(|index| variables[index].key.clone())
                     .collect(),
             ))
         }
-        None => Ok(components.into_iter().flatten().collect()),
+        None => {
+            let order: Vec<usize> = components.into_iter().flatten().collect();
+            within_budget(variables, &by_name, &order)?;
+            Ok(order)
+        }
     }
+}
+
+/// Adds up what each variable grows to, without expanding it.
+fn within_budget(
+    variables: &[Variable],
+    by_name: &HashMap<&str, Vec<usize>>,
+    order: &[usize],
+) -> Result<(), CollectionError> {
+    let mut sizes = vec![0_usize; variables.len()];
+    let mut total = 0_usize;
+    for index in order.iter().copied() {
+        let variable = &variables[index];
+        let mut size = variable.value.len();
+        if !variable.raw {
+            for name in references(&variable.value) {
+                // Of several values of a name one counts; which does not matter here.
+                let found = by_name.get(name).into_iter().flatten();
+                let largest = found.filter(|at| **at != index).map(|at| sizes[*at]).max();
+                size = size.saturating_add(largest.unwrap_or(0));
+            }
+        }
+        sizes[index] = size;
+        total = total.saturating_add(size);
+        if total > MAX_EXPANDED {
+            return Err(CollectionError::TooLarge(variable.key.clone()));
+        }
+    }
+    Ok(())
 }
 
 /// Strongly connected components, what is referred to first (Tarjan, without recursion).

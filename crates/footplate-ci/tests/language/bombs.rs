@@ -155,3 +155,24 @@ fn a_text_may_end_in_a_block_scalar_without_a_line_break() {
         ]
     );
 }
+
+#[test]
+fn variables_that_double_each_other_are_refused() {
+    let mut text =
+        "job:\n  script: ls\n  rules: [{changes: [$V60]}, {when: always}]\n  variables:\n    V0: xxxxxxxx\n"
+            .to_owned();
+    for number in 1..=60 {
+        let below = number - 1;
+        text.push_str(&format!("    V{number}: '$V{below}$V{below}'\n"));
+    }
+    let case = Case::new(&text).push("main", &[]).changed(&["a"]);
+    let compiled = case.compile().unwrap();
+    let errors = compiled.evaluated.unwrap().errors;
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert!(
+        errors[0]
+            .message
+            .starts_with("job: variables are too large when they are expanded"),
+        "{errors:?}"
+    );
+}

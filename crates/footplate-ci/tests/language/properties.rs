@@ -233,8 +233,7 @@ fn same_twice(text: &str) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
-
+    // 256 cases each; `PROPTEST_CASES` for more.
     #[test]
     fn a_why_names_one_deciding_entry_for_every_job(text in configuration()) {
         let case = Case::new(&text)

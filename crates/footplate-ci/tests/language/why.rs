@@ -190,3 +190,18 @@ fn what_is_kept_is_read_again() {
     let early: PipelineWhy = serde_json::from_str("{}").unwrap();
     assert_eq!(early.shown_job("x", true), None::<Json>);
 }
+
+#[test]
+fn what_has_no_effect_here_is_noted() {
+    let text = "job:\n  script: ls\n  pages: true\n  environment: {name: a, kubernetes: {agent: b}}\n  parallel: 2\nplain: {script: ls, pages: false}\n";
+    let compiled = Case::new(text).compile().unwrap();
+    assert!(compiled.warnings.is_empty());
+    let notes: Vec<String> = compiled.notes().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        notes,
+        [
+            "jobs:job pages has no effect: nothing is published: there is no Pages hosting here",
+            "jobs:job environment:kubernetes has no effect: there is no cluster behind it",
+        ]
+    );
+}

@@ -6,7 +6,13 @@ use footplate_testkit::{Outcome, ROOT_PASSWORD, TestServer};
 async fn every_address_that_the_api_names_opens() {
     let server = TestServer::start().await;
     let project = server
-        .project("widget", &[(".gitlab-ci.yml", "a: {script: ['<b>x</b>']}")])
+        .project(
+            "widget",
+            &[(
+                ".gitlab-ci.yml",
+                "workflow: {name: Named so}\na: {script: ['<b>x</b>']}",
+            )],
+        )
         .await;
     let pipeline = server.pipeline(project).await;
     let mut runner = server.runner(&[]).await;
@@ -79,6 +85,9 @@ async fn every_address_that_the_api_names_opens() {
         );
         let text = page.text().await.unwrap();
         assert!(!text.contains("<script>"), "{text}");
+        if url == pipeline["web_url"] {
+            assert!(text.contains("Named so"), "{text}");
+        }
     }
     // A cookie alone does not write.
     let url = format!(

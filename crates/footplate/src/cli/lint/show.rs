@@ -78,6 +78,12 @@ fn word(line: &str, column: usize) -> std::ops::Range<usize> {
 /// Jobs by stage with what decided, and those that are not there.
 pub(crate) fn pipeline(object: &Json) -> String {
     let mut text = String::new();
+    let told = object["diagnostics"].as_array().into_iter().flatten();
+    for note in told.filter(|told| told["severity"] == "note") {
+        let word = |key: &str| note[key].as_str().unwrap_or_default();
+        let (file, line) = (word("file"), &note["line"]);
+        let _ = writeln!(text, "note: {} ({file}:{line})", word("message"));
+    }
     match object["pipeline"].as_str() {
         Some(word) => drop(writeln!(text, "pipeline: {word}")),
         None if object["valid"] == false => text.push_str("pipeline: not created\n"),
