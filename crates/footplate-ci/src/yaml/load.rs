@@ -73,10 +73,29 @@ pub fn load_document(
 }
 
 fn read(text: &[u8], place: Document<'_>, file: u32, limits: Limits) -> Result<Loaded, YamlError> {
+    if let Some(refused) = open_escape(text, place, file, limits) {
+        return Err(refused);
+    }
     if is_open(text) {
         return read_open(text, place, file, limits);
     }
-    Loader::read(text, None, place, file, limits).0
+    // The places in which the scanner panics are gone around; should there be another, it is an error of the text.
+    std::panic::catch_unwind(|| Loader::read(text, None, place, file, limits).0)
+        .unwrap_or_else(|_| Err(YamlError::plain("(<unknown>): could not be read")))
+}
+
+/// A text that ends in the middle of an escape. The scanner cannot read that; libyaml says that it does not know the escape, as
+/// it does of any other letter.
+fn open_escape(text: &[u8], place: Document<'_>, file: u32, limits: Limits) -> Option<YamlError> {
+    if !text.ends_with(b"\\") {
+        return None;
+    }
+    let mut closed = text.to_vec();
+    closed.push(b'q');
+    let (read, _) = Loader::read(&closed, None, place, file, limits);
+    read.err().filter(
+        |error| matches!(error, YamlError::Syntax { message, .. } if message.contains("unknown escape character")),
+    )
 }
 
 /// The text does not end with a line break, and there may be a block scalar at its end. The scanner cannot read such a scalar.

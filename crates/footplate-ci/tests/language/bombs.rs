@@ -176,3 +176,18 @@ fn variables_that_double_each_other_are_refused() {
         "{errors:?}"
     );
 }
+
+#[test]
+fn a_text_may_end_in_the_middle_of_an_escape() {
+    assert_eq!(
+        Case::new("a: \"x\\").errors(),
+        [
+            "(<unknown>): found unknown escape character while parsing a quoted scalar at line 1 column 4"
+        ]
+    );
+    // Outside of double quotes it is a character like any other.
+    assert_eq!(
+        Case::new("a:\n  script: x\\").facts("a")["script"][0],
+        "x\\"
+    );
+}
