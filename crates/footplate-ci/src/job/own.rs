@@ -103,9 +103,9 @@ impl Reader<'_> {
         if build {
             if let Some(value) = given(self.map, "run") {
                 let steps = steps::run(check, &format!("{}:run", self.at), value);
-                self.job
-                    .keywords
-                    .extend(steps.map(|steps| ("run".to_owned(), steps)));
+                if let Some(steps) = steps {
+                    self.job.keywords.insert("run", steps);
+                }
             }
             self.start_in(check);
             self.publish(check);
@@ -129,19 +129,22 @@ impl Reader<'_> {
     }
 
     /// The keys of the job out of a list, in the order in which they are written.
-    fn written(&self, keys: &[&str], with_null: bool) -> Vec<String> {
+    fn written<'k>(
+        &'k self,
+        keys: &'k [&str],
+        with_null: bool,
+    ) -> impl Iterator<Item = &'k str> + Clone {
         self.map
             .iter()
-            .filter(|entry| with_null || !entry.value.is_null())
+            .filter(move |entry| with_null || !entry.value.is_null())
             .filter_map(|entry| entry.key.as_str())
             .filter(|key| keys.contains(key))
-            .map(str::to_owned)
-            .collect()
     }
 
     fn together(&self, check: &mut Check, keys: &[&str]) {
         let found = self.written(keys, true);
-        if found.len() > 1 {
+        if found.clone().nth(1).is_some() {
+            let found: Vec<&str> = found.collect();
             check.error(
                 self.span,
                 format!(
@@ -154,8 +157,12 @@ impl Reader<'_> {
     }
 
     fn beside_rules(&self, check: &mut Check) {
+        if given(self.map, "rules").is_none() {
+            return;
+        }
         let refused = self.written(&["only", "except", "start_in"], false);
-        if given(self.map, "rules").is_some() && !refused.is_empty() {
+        let refused: Vec<&str> = refused.collect();
+        if !refused.is_empty() {
             check.error(
                 self.span,
                 format!(
@@ -176,12 +183,11 @@ impl Reader<'_> {
         self.job.rules = Some(list.flatten().unwrap_or_default());
     }
 
-    fn text(&mut self, check: &mut Check, key: &str, attribute: &str) {
+    fn text(&mut self, check: &mut Check, key: &'static str, attribute: &str) {
         if let Some(value) = given(self.map, key) {
-            let text = check.string(&self.at, attribute, value);
-            self.job
-                .keywords
-                .extend(text.map(|text| (key.to_owned(), text.into())));
+            if let Some(text) = check.string(&self.at, attribute, value) {
+                self.job.keywords.insert(key, text.into());
+            }
         }
     }
 
