@@ -1,6 +1,6 @@
 //! What a job was compiled to, as it is stored once for all its attempts.
 
-use footplate_ci::{Chosen, keywords::variables::YamlVariable, variables::Variable};
+use footplate_ci::{Chosen, Keywords, keywords::variables::YamlVariable, variables::Variable};
 use footplate_model::TriggerStrategy;
 use footplate_pipeline::RetryPolicy;
 use serde_json::{Map, Value as Json};
@@ -59,16 +59,6 @@ pub struct DefinedVariable {
     pub raw: bool,
 }
 
-impl From<&YamlVariable> for DefinedVariable {
-    fn from(variable: &YamlVariable) -> Self {
-        Self {
-            key: variable.key.clone(),
-            value: variable.value.clone(),
-            raw: variable.raw.unwrap_or(false),
-        }
-    }
-}
-
 impl From<&DefinedVariable> for Variable {
     fn from(variable: &DefinedVariable) -> Self {
         Self {
@@ -83,34 +73,11 @@ impl From<&DefinedVariable> for Variable {
 
 impl Definition {
     /// From a job of a compiled pipeline; `roots` are the root variables and those of the workflow's rule.
-    pub fn of(chosen: &Chosen, roots: &[YamlVariable]) -> Self {
-        let job = &chosen.instance.job;
-        let roots = roots
-            .iter()
-            .filter(|variable| job.inherit_variables.lets(&variable.key));
-        let variables = merged(
-            roots
-                .chain(&chosen.instance.variables)
-                .chain(&chosen.rule_variables),
-        );
-        Self {
-            engine: EngineFacts {
-                retry: retry(job.keywords.get("retry")),
-                exit_codes: chosen.exit_codes.clone(),
-                strategy: job
-                    .keywords
-                    .get("trigger")
-                    .and_then(|trigger| trigger["strategy"].as_str())
-                    .and_then(TriggerStrategy::parse),
-            },
-            job: JobFacts {
-                keywords: job.keywords.clone(),
-                variables,
-                dependencies: chosen.instance.dependencies.clone(),
-                cross: chosen.instance.cross.clone(),
-                number: chosen.instance.number,
-            },
-        }
+    ///
+    /// # Errors
+    /// Never for what the compiler made.
+    pub fn of(chosen: &Chosen, roots: &[&YamlVariable]) -> Result<Self> {
+        Self::parse(&text(chosen, roots)?)
     }
 
     /// From its stored text.
@@ -121,25 +88,82 @@ impl Definition {
         serde_json::from_str(text).map_err(Error::internal)
     }
 
-    /// Its stored text.
-    ///
-    /// # Errors
-    /// Never for what [`Definition::of`] made.
-    pub fn text(&self) -> Result<String> {
-        serde_json::to_string(self).map_err(Error::internal)
-    }
-
     /// A keyword.
     pub fn keyword(&self, name: &str) -> &Json {
         self.job.keywords.get(name).unwrap_or(&Json::Null)
     }
 }
 
+/// A [`Definition`] that is written but never held: what the compiler made is large, and there are many jobs.
+#[derive(serde::Serialize)]
+struct Written<'c> {
+    engine: EngineFacts,
+    job: WrittenJob<'c>,
+}
+
+/// [`JobFacts`] of it.
+#[derive(serde::Serialize)]
+struct WrittenJob<'c> {
+    keywords: &'c Keywords,
+    variables: Vec<WrittenVariable<'c>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dependencies: Option<&'c [String]>,
+    #[serde(skip_serializing_if = "<[Json]>::is_empty")]
+    cross: &'c [Json],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    number: Option<(usize, usize)>,
+}
+
+/// [`DefinedVariable`] of it.
+#[derive(serde::Serialize)]
+struct WrittenVariable<'c> {
+    key: &'c str,
+    value: &'c str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    raw: bool,
+}
+
+/// The text that is stored of a job of a compiled pipeline.
+///
+/// # Errors
+/// Never for what the compiler made.
+pub fn text(chosen: &Chosen, roots: &[&YamlVariable]) -> Result<String> {
+    let (instance, job) = (&chosen.instance, &chosen.instance.job);
+    let roots = roots.iter().copied();
+    let variables = roots
+        .filter(|variable| job.inherit_variables.lets(&variable.key))
+        .chain(&instance.variables)
+        .chain(&chosen.rule_variables);
+    let trigger = job.keywords.get("trigger");
+    let written = Written {
+        engine: EngineFacts {
+            retry: retry(job.keywords.get("retry")),
+            exit_codes: chosen.exit_codes.clone(),
+            strategy: trigger
+                .and_then(|trigger| trigger["strategy"].as_str())
+                .and_then(TriggerStrategy::parse),
+        },
+        job: WrittenJob {
+            keywords: &job.keywords,
+            variables: merged(variables),
+            dependencies: instance.dependencies.as_deref(),
+            cross: &instance.cross,
+            number: instance.number,
+        },
+    };
+    serde_json::to_string(&written).map_err(Error::internal)
+}
+
 /// Variables of one name are one, in the place of the first, with the value of the last.
-fn merged<'v>(all: impl Iterator<Item = &'v YamlVariable>) -> Vec<DefinedVariable> {
+fn merged<'v>(all: impl Iterator<Item = &'v YamlVariable>) -> Vec<WrittenVariable<'v>> {
     let mut merged = indexmap::IndexMap::new();
     for variable in all {
-        merged.insert(variable.key.as_str(), DefinedVariable::from(variable));
+        let written = WrittenVariable {
+            key: &variable.key,
+            value: &variable.value,
+            raw: variable.raw.unwrap_or(false),
+        };
+        merged.insert(variable.key.as_str(), written);
     }
     merged.into_values().collect()
 }

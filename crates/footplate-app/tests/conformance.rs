@@ -205,7 +205,7 @@ impl World {
 }
 
 fn job_state(chosen: &Chosen, stages: &[String]) -> Result<JobState, String> {
-    let definition = Definition::of(chosen, &[]);
+    let definition = Definition::of(chosen, &[]).map_err(|error| error.to_string())?;
     let stage = stages
         .iter()
         .position(|stage| *stage == chosen.instance.job.stage)

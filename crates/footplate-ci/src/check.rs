@@ -1,10 +1,13 @@
 //! Checks that keywords share. Messages are `LOCATION ATTRIBUTE MESSAGE` (`ci-yaml.md §23`).
 
+use std::{collections::HashMap, sync::Arc};
+
 use serde_json::Value as Json;
 
 use crate::{
     diagnostic::Diagnostic,
     durations,
+    expr::{Condition, ExprError},
     suggest::did_you_mean,
     yaml::{Map, Node, Span, Value},
 };
@@ -18,6 +21,8 @@ pub struct Check {
     pub warnings: Vec<Diagnostic>,
     /// The tree of keywords is being read.
     keywords: bool,
+    /// Conditions that were read, by their texts: many jobs have the same.
+    conditions: HashMap<Arc<str>, Arc<Condition>>,
 }
 
 impl Check {
@@ -48,12 +53,34 @@ impl Check {
             .push(Diagnostic::new(message, span).with_help(help));
     }
 
-    /// An empty one that words its faults in the same way.
-    pub fn fresh(&self) -> Self {
+    /// One for faults that are told later, if at all: [`Self::take`] takes them. Until then it has what is known of conditions.
+    pub(crate) fn inner(&mut self) -> Self {
         Self {
+            errors: Vec::new(),
+            warnings: Vec::new(),
             keywords: self.keywords,
-            ..Self::default()
+            conditions: std::mem::take(&mut self.conditions),
         }
+    }
+
+    /// What an inner one knows, with its faults only where they are `told`.
+    pub(crate) fn take(&mut self, inner: Self, told: bool) {
+        self.conditions = inner.conditions;
+        if told {
+            self.errors.extend(inner.errors);
+            self.warnings.extend(inner.warnings);
+        }
+    }
+
+    /// Reads a condition, each text once.
+    pub(crate) fn condition(&mut self, text: &str) -> Result<Arc<Condition>, ExprError> {
+        if let Some(known) = self.conditions.get(text) {
+            return Ok(Arc::clone(known));
+        }
+        let condition = Arc::new(Condition::parse(text)?);
+        let key = Arc::clone(condition.text());
+        self.conditions.insert(key, Arc::clone(&condition));
+        Ok(condition)
     }
 
     /// Reports a fault whose words do not come from the validator: they keep their case.
@@ -177,6 +204,9 @@ impl Check {
         node: &Node,
         words: &[&str],
     ) -> Option<String> {
+        if let Some(word) = node.as_str().filter(|word| words.contains(word)) {
+            return Some(word.to_owned());
+        }
         let message = format!("should be one of: {}", words.join(", "));
         self.word(at, attribute, node, words, &message)
     }

@@ -11,7 +11,7 @@ use crate::{
     extends,
     include::{IncludeContext, Includer},
     links,
-    pipeline::{Context, Evaluated, Outcome, evaluate},
+    pipeline::{Context, Decisions, Evaluated, Outcome, evaluate},
     reference,
     variables::Variable,
     why::PipelineWhy,
@@ -64,28 +64,52 @@ impl Compiled {
 
     /// Everything that was decided, to be kept with the pipeline.
     pub fn why(&self) -> PipelineWhy {
+        let files = self.files.clone();
         let Some(evaluated) = &self.evaluated else {
             return PipelineWhy {
-                files: self.files.clone(),
+                files,
                 ..PipelineWhy::default()
             };
         };
         let jobs = evaluated.jobs.iter();
         PipelineWhy {
-            files: self.files.clone(),
             workflow: evaluated.workflow.clone(),
             jobs: jobs
                 .map(|chosen| (chosen.instance.name.clone(), chosen.why.clone()))
                 .collect(),
             absent: evaluated.absent.iter().cloned().collect(),
-            diagnostics: evaluated
-                .errors
-                .iter()
-                .chain(&self.notes())
-                .map(|error| error.shown(&self.files))
-                .collect(),
+            diagnostics: shown(evaluated.errors.iter().chain(&self.notes()), &files),
+            files,
         }
     }
+
+    /// The same, when nothing else is needed any more.
+    pub fn into_why(self) -> PipelineWhy {
+        let notes = self.notes();
+        let Some(evaluated) = self.evaluated else {
+            return PipelineWhy {
+                files: self.files,
+                ..PipelineWhy::default()
+            };
+        };
+        let jobs = evaluated.jobs.into_iter();
+        PipelineWhy {
+            workflow: evaluated.workflow,
+            jobs: jobs
+                .map(|chosen| (chosen.instance.name.clone(), chosen.why))
+                .collect(),
+            absent: evaluated.absent.into_iter().collect(),
+            diagnostics: shown(evaluated.errors.iter().chain(&notes), &self.files),
+            files: self.files,
+        }
+    }
+}
+
+fn shown<'d>(
+    list: impl Iterator<Item = &'d Diagnostic>,
+    files: &[SourceFile],
+) -> Vec<serde_json::Value> {
+    list.map(|one| one.shown(files)).collect()
 }
 
 /// How far the compiler is.
@@ -113,6 +137,18 @@ pub struct Compiler {
     answers: Answers,
     files: Vec<SourceFile>,
     merged: Option<Node>,
+    reading: Option<Reading>,
+}
+
+/// A configuration that was read to its end, and how far it is evaluated. More answers only add to what is known, so that
+/// nothing of it has to be done again.
+#[derive(Debug)]
+struct Reading {
+    config: Config,
+    instances: Vec<Arc<Instance>>,
+    merged: Node,
+    warnings: Vec<Diagnostic>,
+    decisions: Decisions,
 }
 
 impl Compiler {
@@ -123,6 +159,7 @@ impl Compiler {
             answers: Answers::default(),
             files: Vec::new(),
             merged: None,
+            reading: None,
         }
     }
 
@@ -139,26 +176,70 @@ impl Compiler {
     /// Goes as far as the answers reach. Deterministic: the same text and answers give the same step.
     pub fn step(&mut self) -> Step {
         self.answers.missing.clear();
+        let reading = match self.reading.take() {
+            Some(reading) => reading,
+            None => match self.read() {
+                Ok(reading) => reading,
+                Err(step) => return step,
+            },
+        };
+        self.evaluated(reading)
+    }
+
+    /// Files, keywords, and jobs against each other.
+    fn read(&mut self) -> Result<Reading, Step> {
         self.merged = None;
         let mut check = Check::default();
-        let compiled = self.compile(&mut check);
+        let found = self.configuration(&mut check);
         if !self.answers.missing.is_empty() && check.errors.is_empty() {
-            return Step::Needs(std::mem::take(&mut self.answers.missing));
+            return Err(Step::Needs(std::mem::take(&mut self.answers.missing)));
         }
-        match compiled {
-            Some(compiled) if check.errors.is_empty() => Step::Done(Box::new(Compiled {
+        match found {
+            Some((config, instances, merged)) if check.errors.is_empty() => Ok(Reading {
+                config,
+                instances,
+                merged,
                 warnings: check.warnings,
-                ..compiled
-            })),
-            _ => Step::Failed {
+                decisions: Decisions::default(),
+            }),
+            _ => Err(Step::Failed {
                 errors: check.errors,
                 warnings: check.warnings,
                 files: std::mem::take(&mut self.files),
-            },
+            }),
         }
     }
 
-    fn compile(&mut self, check: &mut Check) -> Option<Compiled> {
+    /// The rules of the pipeline, where there is one.
+    fn evaluated(&mut self, mut reading: Reading) -> Step {
+        let evaluated = match &self.source.context {
+            None => None,
+            Some(context) => {
+                let evaluated = evaluate(
+                    context,
+                    &reading.config,
+                    &reading.instances,
+                    &mut reading.decisions,
+                    &mut self.answers,
+                );
+                if evaluated.is_none() {
+                    self.reading = Some(reading);
+                    return Step::Needs(std::mem::take(&mut self.answers.missing));
+                }
+                evaluated
+            }
+        };
+        Step::Done(Box::new(Compiled {
+            config: reading.config,
+            instances: reading.instances,
+            evaluated,
+            merged: reading.merged,
+            files: self.files.clone(),
+            warnings: reading.warnings,
+        }))
+    }
+
+    fn configuration(&mut self, check: &mut Check) -> Option<(Config, Vec<Arc<Instance>>, Node)> {
         if self.source.text.trim().is_empty() {
             check.error(
                 crate::yaml::Span::default(),
@@ -197,18 +278,7 @@ impl Compiler {
             check.errors.push(fault);
             return None;
         }
-        let evaluated = match &self.source.context {
-            None => None,
-            Some(context) => Some(evaluate(context, &config, &instances, &mut self.answers)?),
-        };
-        Some(Compiled {
-            config,
-            instances,
-            evaluated,
-            merged,
-            files: self.files.clone(),
-            warnings: Vec::new(),
-        })
+        Some((config, instances, merged))
     }
 }
 

@@ -70,7 +70,7 @@ pub struct Config {
 }
 
 /// Default keywords in normal form.
-pub type Defaults = serde_json::Map<String, Json>;
+pub type Defaults = Vec<(&'static str, Arc<Json>)>;
 
 /// Reads the merged tree.
 pub fn read(check: &mut Check, root: &Map, span: Span) -> Config {
@@ -201,10 +201,8 @@ fn defaults(check: &mut Check, root: &Map) -> Defaults {
             if let Some(value) = given(map, name)
                 && let Some(keyword) = plain(name)
             {
-                defaults.extend(
-                    keyword(check, &format!("default:{name}"), value)
-                        .map(|value| (name.to_owned(), value)),
-                );
+                let value = keyword(check, &format!("default:{name}"), value);
+                defaults.extend(value.map(|value| (name, Arc::new(value))));
             }
         }
     }
@@ -212,14 +210,20 @@ fn defaults(check: &mut Check, root: &Map) -> Defaults {
         let Some(value) = given(root, name) else {
             continue;
         };
-        if defaults.contains_key(name) {
+        let place = defaults.iter().position(|(known, _)| *known == name);
+        if place.is_some() {
             check.error(
                 value.span,
                 format!("default {name} is defined in top-level and `default:` entry"),
             );
         }
         if let Some(keyword) = plain(name) {
-            defaults.extend(keyword(check, name, value).map(|value| (name.to_owned(), value)));
+            let value = keyword(check, name, value).map(Arc::new);
+            match (value, place) {
+                (Some(value), Some(place)) => defaults[place].1 = value,
+                (Some(value), None) => defaults.push((name, value)),
+                (None, _) => {}
+            }
         }
     }
     defaults

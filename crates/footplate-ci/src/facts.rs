@@ -6,7 +6,7 @@ use serde_json::{Map as JsonMap, Value as Json, json};
 use crate::{
     compiler::Compiled,
     expand::Instance,
-    keywords::variables,
+    keywords::{rules::Rule, variables},
     pipeline::{Chosen, Context},
     scope::{JobScope, PipelineScope},
 };
@@ -96,7 +96,7 @@ fn of_chosen(chosen: &Chosen, stage: Option<usize>) -> Json {
 
 fn write(instance: &Instance, stage: Option<usize>, decided: &Decided<'_>) -> Json {
     let job = &instance.job;
-    let mut facts = job.keywords.clone();
+    let mut facts = job.keywords.json();
     let keyword = |name: &str| job.keywords.get(name).cloned();
     let mut set = |name: &str, value: Json| {
         if value.is_null() {
@@ -139,12 +139,11 @@ fn write(instance: &Instance, stage: Option<usize>, decided: &Decided<'_>) -> Js
     set("except", json!(job.except));
     set(
         "rules",
-        json!(job.rules.as_ref().map(|rules| {
-            rules
-                .iter()
-                .map(|rule| rule.json.clone())
-                .collect::<Vec<_>>()
-        })),
+        json!(
+            job.rules
+                .as_ref()
+                .map(|rules| { rules.iter().map(Rule::json).collect::<Vec<_>>() })
+        ),
     );
     set(
         "scheduling_type",

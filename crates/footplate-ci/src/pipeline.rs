@@ -10,7 +10,7 @@ use crate::{
     config::Config,
     diagnostic::Diagnostic,
     expand::{Instance, of_rule},
-    expr::{Atom, Expr},
+    expr::{Atom, Evaluation, Expr},
     keywords::{
         rules::{PathRule, Rule},
         variables::YamlVariable,
@@ -18,7 +18,7 @@ use crate::{
     paths::{self, PathMatch},
     patterns,
     scope::{JobScope, Later, Lookup, PipelineScope, filled, reachable},
-    variables::Variable,
+    variables::{CollectionError, Variable},
     why::{Looked, MASKED, PathKind, Paths, Why},
     yaml::Span,
 };
@@ -77,7 +77,10 @@ impl Traces {
             line: rule.span.line,
             file: rule.span.file,
             matched,
-            condition: rule.condition.as_ref().map(|(text, _)| text.clone()),
+            condition: rule
+                .condition
+                .as_ref()
+                .map(|condition| Arc::clone(condition.text())),
             atoms: self.atoms,
             paths: self.paths,
         }
@@ -93,8 +96,9 @@ pub fn matches(
     owner: &str,
 ) -> Matched {
     let mut traces = Traces::default();
-    if let Some((_, condition)) = &rule.condition {
-        let (truthful, atoms) = holds(condition, variables);
+    if let Some(condition) = &rule.condition {
+        let evaluation = condition.evaluate(|name| variables.seen(name).map(|found| found.value));
+        let (truthful, atoms) = holds(evaluation, variables);
         traces.atoms = atoms;
         if !truthful {
             return Matched::No(traces);
@@ -127,22 +131,17 @@ pub fn matches(
 }
 
 /// Whether an expression holds, with its atoms; values of masked variables stay masked.
-fn holds(expr: &Expr, variables: &dyn Lookup) -> (bool, Vec<Atom>) {
-    let evaluation = expr.evaluate(|name| value(variables, name));
+fn holds(evaluation: Evaluation, variables: &dyn Lookup) -> (bool, Vec<Atom>) {
     let truthful = evaluation.truthful();
     let mut atoms = evaluation.atoms;
     for atom in &mut atoms {
         let lone = atom.text.strip_prefix('$');
         let masked = |name| variables.seen(name).is_some_and(|found| found.masked);
         if atom.value.starts_with('"') && lone.is_some_and(masked) {
-            MASKED.clone_into(&mut atom.value);
+            atom.value = MASKED.into();
         }
     }
     (truthful, atoms)
-}
-
-fn value(variables: &dyn Lookup, name: &str) -> Option<String> {
-    variables.seen(name).map(|found| found.value.to_owned())
 }
 
 enum PathOutcome {
@@ -287,11 +286,16 @@ pub struct Evaluated {
     pub auto_cancel: Option<Json>,
 }
 
+/// What was decided so far, by the number of the job: the rest waits for answers.
+#[derive(Debug, Default)]
+pub struct Decisions(Vec<Option<Decision>>);
+
 /// Evaluates workflow, rules and policies; `None` while answers are missing.
 pub fn evaluate(
     context: &Context,
     config: &Config,
     instances: &[Arc<Instance>],
+    decisions: &mut Decisions,
     answers: &mut Answers,
 ) -> Option<Evaluated> {
     let mut result = Evaluated {
@@ -339,17 +343,24 @@ pub fn evaluate(
     }
     let workflow_variables = std::mem::take(&mut result.workflow_variables);
     let scope = PipelineScope::new(context, config, &workflow_variables);
-    let (mut missing, mut faults) = (false, Faults::new(&config.stages));
-    for instance in instances {
-        let variables = JobScope::new(&scope, instance, &[]);
-        match decide(context, instance, &variables, answers) {
-            Decision::Missing => missing = true,
+    decisions.0.resize_with(instances.len(), || None);
+    for (instance, known) in instances.iter().zip(&mut decisions.0) {
+        if known.is_none() {
+            let variables = JobScope::new(&scope, instance, &[]);
+            *known = decide(context, instance, &variables, answers);
+        }
+    }
+    if decisions.0.iter().any(Option::is_none) {
+        return None;
+    }
+    let mut faults = Faults::new(&config.stages);
+    for (instance, decision) in instances.iter().zip(decisions.0.drain(..).flatten()) {
+        match decision {
             Decision::Failed(message) => {
                 faults.add(instance, Diagnostic::new(message, instance.job.span));
             }
             Decision::Out(why) => result.absent.push((instance.name.clone(), why)),
-            Decision::In(chosen) => {
-                let circle = variables.circle();
+            Decision::In(chosen, circle) => {
                 result.jobs.push(*chosen);
                 if let Some(circle) = circle {
                     let message = format!("{}: {circle}", instance.name);
@@ -357,9 +368,6 @@ pub fn evaluate(
                 }
             }
         }
-    }
-    if missing {
-        return None;
     }
     finish(&mut result, faults);
     result.workflow_variables = workflow_variables;
@@ -412,19 +420,21 @@ fn workflow<'c>(
     (outcome, Some(why.told(&variables)))
 }
 
+#[derive(Debug)]
 enum Decision {
-    In(Box<Chosen>),
+    /// It is in the pipeline; its variables may refer to each other in a circle.
+    In(Box<Chosen>, Option<CollectionError>),
     Out(Why),
-    Missing,
     Failed(String),
 }
 
+/// What becomes of a job; `None` while an answer is missing.
 fn decide(
     context: &Context,
     instance: &Arc<Instance>,
-    variables: &dyn Lookup,
+    variables: &JobScope<'_>,
     answers: &mut Answers,
-) -> Decision {
+) -> Option<Decision> {
     let job = &instance.job;
     let mut chosen = Chosen {
         when: job.when.clone(),
@@ -438,24 +448,21 @@ fn decide(
         instance: Arc::clone(instance),
     };
     let Some(rules) = &job.rules else {
-        return match policies(context, job, variables, answers) {
-            None => Decision::Missing,
-            Some((lets_in, why)) => {
-                let why = why.told(variables);
-                if lets_in {
-                    chosen.why = why;
-                    Decision::In(Box::new(chosen))
-                } else {
-                    Decision::Out(why)
-                }
-            }
-        };
+        let (lets_in, why) = policies(context, job, variables, answers)?;
+        let why = why.told(variables);
+        return Some(if lets_in {
+            chosen.why = why;
+            Decision::In(Box::new(chosen), variables.circle())
+        } else {
+            Decision::Out(why)
+        });
     };
-    let mut looked = Vec::new();
+    let mut looked = Vec::with_capacity(rules.len());
+    let origin = Origin::default();
     for (number, rule) in rules.iter().enumerate() {
-        match matches(rule, variables, &Origin::default(), answers, &instance.name) {
-            Matched::Missing => return Decision::Missing,
-            Matched::Failed(message) => return Decision::Failed(message),
+        match matches(rule, variables, &origin, answers, &instance.name) {
+            Matched::Missing => return None,
+            Matched::Failed(message) => return Some(Decision::Failed(message)),
             Matched::No(traces) => {
                 looked.push(traces.looked(format!("rules[{number}]"), rule, false));
             }
@@ -469,11 +476,11 @@ fn decide(
                 };
                 let why = why.told(variables);
                 if rule.when.as_deref() == Some("never") {
-                    return Decision::Out(why);
+                    return Some(Decision::Out(why));
                 }
                 chosen.why = why;
                 apply(rule, &mut chosen);
-                return Decision::In(Box::new(chosen));
+                return Some(Decision::In(Box::new(chosen), variables.circle()));
             }
         }
     }
@@ -481,7 +488,7 @@ fn decide(
         looked_at: looked,
         ..Why::new("no rule matched", job.span)
     };
-    Decision::Out(why.told(variables))
+    Some(Decision::Out(why.told(variables)))
 }
 
 fn apply(rule: &Rule, chosen: &mut Chosen) {
@@ -565,18 +572,20 @@ fn policy_parts(
     if let Some(refs) = strings("refs") {
         let matched = refs.iter().any(|item| ref_matches(item, context));
         let mut looked = part("refs", matched);
-        looked.condition = Some(refs.join(", "));
+        looked.condition = Some(refs.join(", ").into());
         parts.push(looked);
     }
     if policy.get("kubernetes").is_some() {
-        let active = value(variables, "CI_KUBERNETES_ACTIVE").as_deref() == Some("true");
+        let active = variables.seen("CI_KUBERNETES_ACTIVE");
+        let active = active.is_some_and(|found| found.value == "true");
         parts.push(part("kubernetes", active));
     }
     if let Some(list) = strings("variables") {
         let mut looked = part("variables", false);
-        looked.condition = Some(list.join(", "));
+        looked.condition = Some(list.join(", ").into());
         for expr in list.iter().filter_map(|text| Expr::parse(text).ok()) {
-            let (truthful, atoms) = holds(&expr, variables);
+            let evaluation = expr.evaluate(|name| variables.seen(name).map(|found| found.value));
+            let (truthful, atoms) = holds(evaluation, variables);
             looked.atoms.extend(atoms);
             if truthful {
                 looked.matched = true;

@@ -4,6 +4,8 @@
 //! Includes see what exists before the pipeline does; workflow rules see the pipeline too; a job's rules see the job, its
 //! environment, and the variables that belong to that environment.
 
+mod circles;
+
 use std::{
     borrow::Cow,
     cell::OnceCell,
@@ -12,14 +14,15 @@ use std::{
 
 use footplate_model::{environment_slug, environment_tier, group_name, slugify, wildcard_matches};
 
+use serde_json::Value as Json;
+
 use crate::{
     config::Config,
     expand::Instance,
     keywords::variables::YamlVariable,
     pipeline::Context,
     variables::{
-        CollectionError, DirectOptions, SortOptions, Variable, expand, expand_existing, references,
-        sort_and_expand, sorted,
+        DirectOptions, SortOptions, Variable, expand, expand_existing, references, sort_and_expand,
     },
     why::Level,
 };
@@ -126,8 +129,8 @@ pub struct PipelineScope<'p> {
     user: HashMap<&'p str, &'p Variable>,
     /// With their places in the list.
     overriding: HashMap<&'p str, (usize, &'p Variable)>,
-    /// Whether any of them refers to another.
-    refers: bool,
+    /// Names of those that refer to another, whatever layer they are of.
+    referring: HashSet<&'p str>,
 }
 
 impl<'p> PipelineScope<'p> {
@@ -158,18 +161,13 @@ impl<'p> PipelineScope<'p> {
                 .enumerate()
                 .map(|(place, variable)| (variable.key.as_str(), (place, variable)))
                 .collect(),
-            refers: false,
+            referring: HashSet::new(),
         };
-        let scoped = later.scoped.iter().map(|scoped| &scoped.variable);
-        let mut values = scope
-            .predefined
-            .values()
-            .chain(scope.user.values())
-            .chain(scope.overriding.values().map(|(_, variable)| variable))
-            .copied()
-            .chain(scoped);
-        scope.refers = values.any(|variable| refers(&variable.value))
-            || scope.roots.values().any(|variable| refers(&variable.value));
+        let given = context
+            .variables()
+            .map(|given| (&*given.key, &*given.value));
+        let roots = scope.roots.values().map(|root| (&*root.key, &*root.value));
+        scope.referring = circles::referring(given.chain(roots)).collect();
         scope
     }
 
@@ -187,13 +185,24 @@ impl<'p> PipelineScope<'p> {
 
 impl PipelineScope<'_> {
     /// The workflow's rule and the root, as far as they define it.
-    fn root_levels(&self, name: &str) -> Vec<Level> {
+    fn root_levels(&self, name: &str) -> impl Iterator<Item = Level> {
+        let defined = self.roots.contains_key(name);
         let (roots, workflow) = self.written.split_at(self.roots_end);
-        let has = |list: &[&YamlVariable]| list.iter().any(|variable| variable.key == name);
+        let has = move |list: &[&YamlVariable]| {
+            defined && list.iter().any(|variable| variable.key == name)
+        };
         [(has(workflow), Level::Workflow), (has(roots), Level::Root)]
             .into_iter()
             .filter_map(|(there, level)| there.then_some(level))
-            .collect()
+    }
+
+    /// Levels of those that override, the strongest first.
+    fn overriding_levels(&self, name: &str) -> Vec<Level> {
+        if self.overriding.contains_key(name) {
+            levels_in(&self.context.overriding, name)
+        } else {
+            Vec::new()
+        }
     }
 }
 
@@ -208,7 +217,7 @@ impl Lookup for PipelineScope<'_> {
     }
 
     fn levels(&self, name: &str) -> Vec<Level> {
-        let mut levels = levels_in(&self.context.overriding, name);
+        let mut levels = self.overriding_levels(name);
         levels.extend(self.user.contains_key(name).then_some(Level::Predefined));
         levels.extend(self.root_levels(name));
         levels.extend(
@@ -330,29 +339,14 @@ impl<'p> JobScope<'p> {
         list
     }
 
-    /// Variables that refer to each other in a circle.
-    pub fn circle(&self) -> Option<CollectionError> {
-        let own = self.instance.variables.iter().chain(self.rule);
-        let job_refers = own.map(|variable| variable.value.as_str()).any(refers)
-            || self.of_environment.iter().any(|(_, value)| refers(value))
-            || refers(&self.instance.name)
-            || refers(&self.instance.job.stage);
-        if !job_refers && !self.pipeline.refers {
-            return None;
-        }
-        // Of a name that is there twice only the one that wins can be referred to.
-        let mut newest = HashMap::new();
-        let list = self.list();
-        for (index, variable) in list.iter().enumerate() {
-            newest.insert(variable.key.as_str(), index);
-        }
-        let kept: Vec<Variable> = list
-            .iter()
-            .enumerate()
-            .filter(|(index, variable)| newest.get(variable.key.as_str()) == Some(index))
-            .map(|(_, variable)| variable.clone())
-            .collect();
-        sorted(&kept).err()
+    /// The name of the job's environment, expanded by what is known before the pipeline is saved.
+    pub fn environment(&self) -> Option<&str> {
+        self.environment.as_deref()
+    }
+
+    /// Expands a text by all of them; unknown names vanish. Nothing is made of them for a text that refers to none.
+    pub fn fill(&self, text: &str) -> String {
+        fill(text, || self.list())
     }
 }
 
@@ -392,7 +386,7 @@ impl Lookup for JobScope<'_> {
             .map(|found| found.level)
             .into_iter()
             .collect();
-        levels.extend(levels_in(&self.pipeline.context.overriding, name));
+        levels.extend(self.pipeline.overriding_levels(name));
         levels.dedup();
         let user = self.pipeline.user.contains_key(name);
         levels.extend(user.then_some(Level::Predefined));
@@ -440,7 +434,8 @@ fn of_job(instance: &Instance) -> Vec<Own<'_>> {
 
 /// What is known of an environment before it exists: its name is expanded, its address as it is written.
 fn of_environment<'p>(instance: &'p Instance, name: &str) -> Vec<Own<'p>> {
-    let written = &instance.job.keywords["environment"];
+    let written = instance.job.keywords.get("environment");
+    let written = written.unwrap_or(&Json::Null);
     let text = |key: &str| written[key].as_str();
     let tier = text("deployment_tier").unwrap_or_else(|| environment_tier(name));
     let action = text("action").unwrap_or("start");
@@ -471,30 +466,6 @@ impl Context {
     pub fn around(&self, config: &Config, workflow: &[YamlVariable]) -> Vec<Variable> {
         PipelineScope::new(self, config, workflow).list()
     }
-}
-
-/// The variables that a job has, later ones win.
-pub fn scoped(
-    context: &Context,
-    config: &Config,
-    workflow: &[YamlVariable],
-    instance: &Instance,
-    rule: &[YamlVariable],
-) -> Vec<Variable> {
-    let pipeline = PipelineScope::new(context, config, workflow);
-    JobScope::new(&pipeline, instance, rule).list()
-}
-
-/// The name of a job's environment, expanded by what is known before the pipeline is saved.
-pub fn environment_name(
-    context: &Context,
-    config: &Config,
-    workflow: &[YamlVariable],
-    instance: &Instance,
-    rule: &[YamlVariable],
-) -> Option<String> {
-    let pipeline = PipelineScope::new(context, config, workflow);
-    JobScope::new(&pipeline, instance, rule).environment
 }
 
 /// Expands a text by a list that is expanded itself first; unknown names vanish.
@@ -585,7 +556,7 @@ mod tests {
     fn seen_in(environment: &str) -> String {
         let mut job = Job::new("job", crate::yaml::Span::default(), JobKind::Build);
         let keyword = json!({"name": environment});
-        job.keywords.insert("environment".to_owned(), keyword);
+        job.keywords.insert("environment", keyword);
         let instance = crate::expand::expand(&[std::sync::Arc::new(job)])
             .expect("a job without parallel")
             .remove(0);

@@ -2,6 +2,8 @@
 //!
 //! Kept with numbers of files ([`Why`]); shown with their names and the way they were included ([`Shown`]).
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map as JsonMap, Value as Json, json};
 
@@ -107,8 +109,12 @@ pub struct Looked {
     /// It holds.
     pub matched: bool,
     /// Its condition, as written.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub condition: Option<String>,
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "crate::shared::optional"
+    )]
+    pub condition: Option<Arc<str>>,
     /// Each comparison and lone variable of the condition, with its value.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub atoms: Vec<Atom>,
@@ -164,7 +170,7 @@ impl Why {
         let texts = self
             .looked_at
             .iter()
-            .flat_map(|looked| looked.atoms.iter().map(|atom| atom.text.as_str()));
+            .flat_map(|looked| looked.atoms.iter().map(|atom| &*atom.text));
         for text in texts {
             for name in names_in(text) {
                 if !names.contains(&name) {
@@ -231,7 +237,7 @@ impl Why {
         let entries = self.looked_at.iter().map(|looked| {
             let atoms = looked.atoms.iter();
             let paths = looked.paths.iter();
-            160 + 6 * looked.condition.as_ref().map_or(0, String::len)
+            160 + 6 * looked.condition.as_ref().map_or(0, |text| text.len())
                 + atoms
                     .map(|atom| 40 + 6 * (atom.text.len() + atom.value.len()))
                     .sum::<usize>()
@@ -266,10 +272,14 @@ impl Looked {
     }
 }
 
-fn shorten(text: &mut String) {
-    if let Some((at, _)) = text.char_indices().nth(MAX_TEXT) {
-        text.truncate(at);
-        text.push('…');
+fn shorten<T: AsRef<str> + From<String>>(text: &mut T) {
+    let written = text.as_ref();
+    // No text has more characters than bytes.
+    if written.len() <= MAX_TEXT {
+        return;
+    }
+    if let Some((at, _)) = written.char_indices().nth(MAX_TEXT) {
+        *text = format!("{}…", &written[..at]).into();
     }
 }
 
@@ -398,13 +408,13 @@ pub fn shown(why: &Why, files: &[SourceFile], secrets: bool) -> Json {
                 "entry": looked.entry, "at": place(looked.file, looked.line, files), "matched": looked.matched,
             });
             if let Some(condition) = &looked.condition {
-                entry["if"] = json!(condition);
+                entry["if"] = json!(**condition);
             }
             if !looked.atoms.is_empty() {
                 let atoms = looked.atoms.iter().map(|atom| {
                     let lone = atom.text.strip_prefix('$').is_some_and(hidden);
-                    let value = if lone && atom.value != "null" { HIDDEN } else { &atom.value };
-                    json!({"text": atom.text, "value": value})
+                    let value = if lone && atom.value != "null" { HIDDEN } else { &*atom.value };
+                    json!({"text": *atom.text, "value": value})
                 });
                 entry["atoms"] = atoms.collect();
             }

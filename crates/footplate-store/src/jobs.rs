@@ -1,6 +1,8 @@
 //! Jobs of every kind.
 
-use footplate_model::{ArtifactSummary, Job, JobId, JobKind, PipelineId, Timestamp, UserId};
+use footplate_model::{
+    ArtifactSummary, Job, JobId, JobKind, PipelineId, ProjectId, Timestamp, UserId,
+};
 
 pub use crate::job_lists::{
     count_of_pipeline, list_named, list_of_commit, list_of_project, list_of_runner,
@@ -123,26 +125,62 @@ pub(crate) const BUCKETS: i64 = 64;
 
 /// Inserts a job as it is but for its id.
 pub async fn insert(tx: &mut Tx<'_>, new: &Job) -> Result<JobId> {
-    let id = insert_row(tx, new).await?;
+    let id = insert_row(tx, new, new.pipeline_id, new.definition_id).await?;
     if new.kind == JobKind::Build {
+        count(tx, new.project_id, &[id]).await?;
+    }
+    Ok(id)
+}
+
+/// Inserts the jobs of a new pipeline in order, as they are but for their ids, each with the id of its definition.
+pub async fn insert_all(tx: &mut Tx<'_>, pipeline: PipelineId, new: &[(&Job, i64)]) -> Result<()> {
+    let mut builds: Vec<(ProjectId, JobId)> = Vec::with_capacity(new.len());
+    for (job, definition) in new {
+        let id = insert_row(tx, job, pipeline, *definition).await?;
+        builds.extend((job.kind == JobKind::Build).then_some((job.project_id, id)));
+    }
+    for of_project in builds.chunk_by(|one, other| one.0 == other.0) {
+        let ids: Vec<JobId> = of_project.iter().map(|(_, id)| *id).collect();
+        count(tx, of_project[0].0, &ids).await?;
+    }
+    Ok(())
+}
+
+/// Takes new jobs into the counts, with one statement for all that are counted together.
+async fn count(tx: &mut Tx<'_>, project: ProjectId, ids: &[JobId]) -> Result<()> {
+    for (bucket, jobs) in together(ids, BUCKET) {
         tx.query(sql!(
-            "INSERT INTO job_counts (project_id, bucket, jobs) VALUES ($1, $2, 1) \
-             ON CONFLICT (project_id, bucket) DO UPDATE SET jobs = job_counts.jobs + 1"
+            "INSERT INTO job_counts (project_id, bucket, jobs) VALUES ($1, $2, $3) \
+             ON CONFLICT (project_id, bucket) DO UPDATE SET jobs = job_counts.jobs + excluded.jobs"
         ))
-        .bind(new.project_id)
-        .bind(id.0 / BUCKET)
-        .execute()
-        .await?;
-        tx.query(sql!(
-            "INSERT INTO job_sums (project_id, bucket, jobs) VALUES ($1, $2, 1) \
-             ON CONFLICT (project_id, bucket) DO UPDATE SET jobs = job_sums.jobs + 1"
-        ))
-        .bind(new.project_id)
-        .bind(id.0 / (BUCKET * BUCKETS))
+        .bind(project)
+        .bind(bucket)
+        .bind(jobs)
         .execute()
         .await?;
     }
-    Ok(id)
+    for (bucket, jobs) in together(ids, BUCKET * BUCKETS) {
+        tx.query(sql!(
+            "INSERT INTO job_sums (project_id, bucket, jobs) VALUES ($1, $2, $3) \
+             ON CONFLICT (project_id, bucket) DO UPDATE SET jobs = job_sums.jobs + excluded.jobs"
+        ))
+        .bind(project)
+        .bind(bucket)
+        .bind(jobs)
+        .execute()
+        .await?;
+    }
+    Ok(())
+}
+
+/// Buckets of so many ids each, with how many of these are in them; ids that follow each other are counted at once.
+fn together(ids: &[JobId], size: i64) -> impl Iterator<Item = (i64, i64)> {
+    let bucket = move |id: &JobId| id.0 / size;
+    ids.chunk_by(move |one, other| bucket(one) == bucket(other))
+        .map(move |ids| {
+            let jobs = i64::try_from(ids.len()).unwrap_or(i64::MAX);
+            (bucket(&ids[0]), jobs)
+        })
 }
 
 /// Takes the jobs of a pipeline that goes out of the counts.
@@ -166,7 +204,12 @@ pub(crate) async fn discount(tx: &mut Tx<'_>, pipeline: PipelineId) -> Result<()
     Ok(())
 }
 
-async fn insert_row(tx: &mut Tx<'_>, new: &Job) -> Result<JobId> {
+async fn insert_row(
+    tx: &mut Tx<'_>,
+    new: &Job,
+    pipeline: PipelineId,
+    definition: i64,
+) -> Result<JobId> {
     tx.query(sql!(
         "INSERT INTO jobs (kind, project_id, pipeline_id, name, stage, stage_idx, status, when_, allow_failure, scheduling_type, needs, ref, tag, protected, \
          user_id, tag_list, definition_id, start_in, environment, resource_group, interruptible, processed, enqueue_immediately, coverage, coverage_regex, created_at, \
@@ -176,7 +219,7 @@ async fn insert_row(tx: &mut Tx<'_>, new: &Job) -> Result<JobId> {
     ))
     .bind(new.kind)
     .bind(new.project_id)
-    .bind(new.pipeline_id)
+    .bind(pipeline)
     .bind(&new.name)
     .bind(&new.stage)
     .bind(new.stage_idx)
@@ -190,7 +233,7 @@ async fn insert_row(tx: &mut Tx<'_>, new: &Job) -> Result<JobId> {
     .bind(new.protected)
     .bind(new.user_id)
     .bind(json(&new.tag_list))
-    .bind(new.definition_id)
+    .bind(definition)
     .bind(new.start_in)
     .bind(&new.environment)
     .bind(&new.resource_group)
@@ -419,4 +462,21 @@ pub async fn list_waiting_bridges(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<(Jo
     .bind(limit)
     .all(|row| Ok((row.get(0)?, row.get(1)?)))
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jobs_of_one_bucket_are_counted_at_once() {
+        let ids: Vec<JobId> = (1020..=2050).map(JobId).collect();
+        let counted: Vec<_> = together(&ids, BUCKET).collect();
+        assert_eq!(counted, [(0, 4), (1, 1024), (2, 3)]);
+        // Others took ids in between.
+        let ids = [5, 1024, 6].map(JobId);
+        let counted: Vec<_> = together(&ids, BUCKET).collect();
+        assert_eq!(counted, [(0, 1), (1, 1), (0, 1)]);
+        assert_eq!(together(&[], BUCKET).count(), 0);
+    }
 }

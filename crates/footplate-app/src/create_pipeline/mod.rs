@@ -4,6 +4,7 @@ mod child;
 mod context;
 mod dry_run;
 mod forward;
+mod job_row;
 mod rows;
 
 use footplate_ci::{Compiled, Diagnostic, Outcome, PipelineWhy};
@@ -20,7 +21,7 @@ pub(crate) use context::{
     ConfigVariables, author_login, compiler_variables, given, project_facts, user_facts,
 };
 pub(crate) use dry_run::{DryOutcome, DryRun, may_not_run};
-pub(crate) use rows::seconds;
+pub(crate) use job_row::seconds;
 
 use crate::{
     App, Error, Result,

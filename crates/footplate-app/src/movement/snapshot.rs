@@ -22,7 +22,8 @@ pub(crate) struct Loaded {
 
 impl Loaded {
     pub(crate) fn job(&self, id: JobId) -> Option<&Job> {
-        self.jobs.iter().find(|job| job.id == id)
+        let place = self.jobs.binary_search_by_key(&id, |job| job.id);
+        place.ok().map(|place| &self.jobs[place])
     }
 }
 

@@ -1,11 +1,13 @@
 //! The expression language of `rules:if`, `workflow:rules:if` and `only:variables` (`ci-yaml.md §10`).
 
+mod condition;
 mod eval;
 mod lex;
 mod parse;
 
 use std::{fmt, sync::Arc};
 
+pub use condition::Condition;
 pub use eval::{Atom, Evaluation, Outcome};
 pub use lex::{Token, tokens};
 

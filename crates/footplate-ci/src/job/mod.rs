@@ -3,15 +3,17 @@
 //! A job is asked in two steps, as GitLab does it: first what it says itself (its keys, `when`, `script`), and only where that is right
 //! its keywords, each with its own checks. A fault of the first step hides those of the second.
 
+mod keywords;
 mod own;
 mod parts;
 mod places;
 
+pub use keywords::Keywords;
 pub(crate) use own::MAX_NAME;
 pub use places::Places;
 
 use footplate_model::JobKind;
-use serde_json::{Map as JsonMap, Value as Json, json};
+use serde_json::{Value as Json, json};
 
 use crate::{
     check::{Check, given},
@@ -89,7 +91,7 @@ pub struct Job {
     /// `parallel`.
     pub parallel: Option<Parallel>,
     /// Every other keyword in normal form.
-    pub keywords: JsonMap<String, Json>,
+    pub keywords: Keywords,
 }
 
 /// Which kind of job a value is; `None` = it is none. The keys count even when their values are null.
@@ -144,9 +146,10 @@ pub fn read(
     };
     let before = check.errors.len();
     // Rules are read once; what is wrong inside them belongs to the second step.
-    let mut inner = check.fresh();
+    let mut inner = check.inner();
     reader.own(check, &mut inner);
     if check.errors.len() > before {
+        check.take(inner, false);
         if kind == JobKind::Bridge {
             // GitLab looks for what was not looked into, and does not find it.
             reader.no_bridge(check);
@@ -155,8 +158,7 @@ pub fn read(
     }
     let inherited = reader.parts(&mut inner, workflow_rules);
     reader.composed(check);
-    check.errors.append(&mut inner.errors);
-    check.warnings.append(&mut inner.warnings);
+    check.take(inner, true);
     take_defaults(&inherited, defaults, map, &mut reader.job);
     Some(reader.job)
 }
@@ -182,17 +184,17 @@ impl Job {
             except: None,
             rules: None,
             parallel: None,
-            keywords: JsonMap::new(),
+            keywords: Keywords::default(),
         }
     }
 }
 
 fn take_defaults(inherited: &Inherit, defaults: &Defaults, map: &Map, job: &mut Job) {
     for (name, value) in defaults {
-        let applies = job.kind == JobKind::Build || name == "interruptible";
+        let applies = job.kind == JobKind::Build || *name == "interruptible";
         // A job's own value counts even when it is empty; `timeout` of `default` has no effect.
-        if applies && name != "timeout" && inherited.lets(name) && given(map, name).is_none() {
-            job.keywords.insert(name.clone(), value.clone());
+        if applies && *name != "timeout" && inherited.lets(name) && given(map, name).is_none() {
+            job.keywords.share(name, value);
         }
     }
 }

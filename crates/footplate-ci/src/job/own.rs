@@ -106,9 +106,9 @@ impl Reader<'_> {
         if build {
             if let Some(value) = given(self.map, "run") {
                 let steps = steps::run(check, &format!("{}:run", self.at), value);
-                self.job
-                    .keywords
-                    .extend(steps.map(|steps| ("run".to_owned(), steps)));
+                if let Some(steps) = steps {
+                    self.job.keywords.insert("run", steps);
+                }
             }
             self.start_in(check);
             self.publish(check);
@@ -155,6 +155,9 @@ impl Reader<'_> {
     }
 
     fn beside_rules(&self, check: &mut Check) {
+        if given(self.map, "rules").is_none() {
+            return;
+        }
         let refused = self.written(&["only", "except", "start_in"], false);
         if given(self.map, "rules").is_some()
             && let Some((_, first)) = refused.first()
@@ -177,12 +180,11 @@ impl Reader<'_> {
         self.job.rules = Some(list.flatten().unwrap_or_default());
     }
 
-    fn text(&mut self, check: &mut Check, key: &str, attribute: &str) {
+    fn text(&mut self, check: &mut Check, key: &'static str, attribute: &str) {
         if let Some(value) = given(self.map, key) {
-            let text = check.string(&self.at, attribute, value);
-            self.job
-                .keywords
-                .extend(text.map(|text| (key.to_owned(), text.into())));
+            if let Some(text) = check.string(&self.at, attribute, value) {
+                self.job.keywords.insert(key, text.into());
+            }
         }
     }
 

@@ -60,6 +60,8 @@ impl Reader<'_> {
     /// Reads every keyword that is given; which defaults the job takes.
     pub(super) fn parts(&mut self, check: &mut Check, workflow_rules: bool) -> Inherit {
         let mut inherited = Inherit::All;
+        let mut at = format!("{}:", self.at);
+        let own = at.len();
         for name in PARTS {
             let Some(node) = given(self.map, name) else {
                 continue;
@@ -90,11 +92,12 @@ impl Reader<'_> {
                         let on_stop = node.as_map().and_then(|map| given(map, "on_stop"));
                         self.job.places.on_stop = on_stop.map(|node| node.span);
                     }
-                    let read = plain(plain_one)
-                        .and_then(|keyword| keyword(check, &format!("{}:{name}", self.at), node));
-                    self.job
-                        .keywords
-                        .extend(read.map(|value| (name.to_owned(), value)));
+                    at.truncate(own);
+                    at.push_str(plain_one);
+                    let read = plain(plain_one).and_then(|keyword| keyword(check, &at, node));
+                    if let Some(value) = read {
+                        self.job.keywords.insert(name, value);
+                    }
                 }
             }
         }
@@ -129,12 +132,7 @@ impl Reader<'_> {
     }
 
     fn warn_of_duplicates(&self, check: &mut Check) {
-        let bare = |rule: &Rule| {
-            rule.json
-                .as_object()
-                .is_some_and(|map| map.len() == 1 && map.contains_key("when"))
-                && rule.when.as_deref() != Some("never")
-        };
+        let bare = |rule: &Rule| rule.says_only_when() && rule.when.as_deref() != Some("never");
         let rules = self.job.rules.iter().flatten();
         if let Some(last) = rules.last().filter(|last| bare(last)) {
             let message = format!(
@@ -180,9 +178,8 @@ impl Reader<'_> {
             Some(Ok(_)) => {
                 let text = text(node);
                 let end = text.rfind('/').unwrap_or(text.len());
-                self.job
-                    .keywords
-                    .insert("coverage_regex".to_owned(), text[1..end].into());
+                let pattern = text[1..end].into();
+                self.job.keywords.insert("coverage_regex", pattern);
             }
             Some(Err(_)) | None => check.error(
                 node.span,
@@ -216,7 +213,7 @@ impl Reader<'_> {
     /// A job that only mirrors a pipeline follows the stages.
     fn mirror(&mut self, pipeline: &str) {
         let needs = json!({"pipeline": pipeline});
-        self.job.keywords.insert("bridge_needs".to_owned(), needs);
+        self.job.keywords.insert("bridge_needs", needs);
         self.job.needs.take_if(|needs| needs.jobs.is_empty());
     }
 

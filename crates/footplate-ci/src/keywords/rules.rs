@@ -1,5 +1,7 @@
 //! `rules` of jobs, the workflow and includes (`ci-yaml.md §9`, `§11`).
 
+use std::sync::Arc;
+
 use serde_json::{Map as JsonMap, Value as Json};
 
 pub use super::rule_paths::PathRule;
@@ -10,7 +12,7 @@ use super::{
 };
 use crate::{
     check::{Check, flat, given, json as to_json, text},
-    expr::Expr,
+    expr::Condition,
     yaml::{Map, Node, Span, Value},
 };
 
@@ -33,8 +35,8 @@ pub enum Kind {
 pub struct Rule {
     /// Where it stands.
     pub span: Span,
-    /// The condition as written, and read.
-    pub condition: Option<(String, Expr)>,
+    /// The condition.
+    pub condition: Option<Arc<Condition>>,
     /// `changes`.
     pub changes: Option<PathRule>,
     /// `exists`.
@@ -53,8 +55,41 @@ pub struct Rule {
     pub needs: Option<Vec<WrittenNeed>>,
     /// `auto_cancel` of the workflow, as JSON.
     pub auto_cancel: Option<Json>,
+    /// As it was written.
+    written: Option<Node>,
+}
+
+impl Rule {
     /// The whole rule in long form.
-    pub json: Json,
+    pub fn json(&self) -> Json {
+        let written = self.written.as_ref().and_then(Node::as_map);
+        let entries = written.iter().flat_map(|map| map.iter());
+        let mut long: JsonMap<String, Json> = entries
+            .filter(|entry| !entry.value.is_null())
+            .map(|entry| (text(&entry.key), to_json(&entry.value)))
+            .collect();
+        for (key, paths) in [("changes", &self.changes), ("exists", &self.exists)] {
+            long.extend(
+                paths
+                    .as_ref()
+                    .map(|paths| (key.to_owned(), long_paths(paths))),
+            );
+        }
+        if long.contains_key("variables") {
+            long.insert("variables".to_owned(), variables::to_json(&self.variables));
+        }
+        Json::Object(long)
+    }
+
+    /// It says nothing but when the job runs.
+    pub(crate) fn says_only_when(&self) -> bool {
+        let written = self.written.as_ref().and_then(Node::as_map);
+        let mut entries = written.iter().flat_map(|map| map.iter());
+        let mut said = entries.by_ref().filter(|entry| !entry.value.is_null());
+        said.next()
+            .is_some_and(|entry| entry.key.as_str() == Some("when"))
+            && said.next().is_none()
+    }
 }
 
 /// Whether a job's rules are rules at all: mappings, in lists within lists. The location of this one fault is the job's.
@@ -118,6 +153,7 @@ const OF_INCLUDES: [&str; 4] = ["if", "changes", "exists", "when"];
 fn rule(check: &mut Check, at: &str, node: &Node, map: &Map, kind: Kind) -> Rule {
     let mut rule = Rule {
         span: node.span,
+        written: Some(node.clone()),
         ..Rule::default()
     };
     let faults = check.faults();
@@ -137,49 +173,30 @@ fn rule(check: &mut Check, at: &str, node: &Node, map: &Map, kind: Kind) -> Rule
         rule.condition = condition(check, at, value);
     }
     outcome(check, at, node, map, kind, &mut rule);
-    let mut long = JsonMap::new();
-    for entry in map.iter().filter(|entry| !entry.value.is_null()) {
-        long.insert(text(&entry.key), to_json(&entry.value));
-    }
     if check.sound_since(faults) {
-        parts(check, at, map, &mut rule, &mut long);
+        parts(check, at, map, &mut rule);
     }
-    rule.json = Json::Object(long);
     rule
 }
 
-fn condition(check: &mut Check, at: &str, node: &Node) -> Option<(String, Expr)> {
-    let written = node.as_str().unwrap_or_default();
-    match Expr::parse(written) {
-        Ok(expr) if node.as_str().is_some() => Some((written.to_owned(), expr)),
-        Ok(_) | Err(_) => {
-            check.error(node.span, format!("{at} if invalid expression syntax"));
-            None
-        }
+fn condition(check: &mut Check, at: &str, node: &Node) -> Option<Arc<Condition>> {
+    let read = node.as_str().and_then(|text| check.condition(text).ok());
+    if read.is_none() {
+        check.error(node.span, format!("{at} if invalid expression syntax"));
     }
+    read
 }
 
 /// The keywords inside a rule, looked at when the rule itself is sound.
-fn parts(
-    check: &mut Check,
-    at: &str,
-    map: &Map,
-    rule: &mut Rule,
-    long: &mut JsonMap<String, Json>,
-) {
+fn parts(check: &mut Check, at: &str, map: &Map, rule: &mut Rule) {
     if let Some(value) = given(map, "changes") {
         rule.changes = changes(check, &format!("{at}:changes"), value);
-        let paths = rule.changes.as_ref().map(long_paths);
-        long.extend(paths.map(|paths| ("changes".to_owned(), paths)));
     }
     if let Some(value) = given(map, "exists") {
         rule.exists = exists(check, &format!("{at}:exists"), value);
-        let paths = rule.exists.as_ref().map(long_paths);
-        long.extend(paths.map(|paths| ("exists".to_owned(), paths)));
     }
     if let Some(value) = given(map, "variables") {
         rule.variables = variables::of_job(check, &format!("{at}:variables"), value);
-        long.insert("variables".to_owned(), variables::to_json(&rule.variables));
     }
     if let Some(value) = given(map, "needs") {
         let at = format!("{at}:needs");

@@ -24,12 +24,10 @@ pub struct Workflow {
 impl Workflow {
     /// In normal form.
     pub fn json(&self) -> Json {
-        let rules = self.rules.as_ref().map(|rules| {
-            rules
-                .iter()
-                .map(|rule| rule.json.clone())
-                .collect::<Vec<_>>()
-        });
+        let rules = self
+            .rules
+            .as_ref()
+            .map(|rules| rules.iter().map(Rule::json).collect::<Vec<_>>());
         json!({"name": self.name, "rules": rules, "auto_cancel": self.auto_cancel})
     }
 }

@@ -42,7 +42,7 @@ pub enum CollectionError {
 }
 
 /// Bytes of all values of a list when they are expanded.
-const MAX_EXPANDED: usize = 4 << 20;
+pub(crate) const MAX_EXPANDED: usize = 4 << 20;
 
 /// The order in which variables can be expanded: each after those it refers to.
 ///

@@ -278,7 +278,7 @@ impl Map {
     }
 
     /// Keys and values in order.
-    pub fn iter(&self) -> impl Iterator<Item = &Entry> {
+    pub fn iter(&self) -> impl Iterator<Item = &Entry> + Clone {
         self.entries.iter()
     }
 

@@ -15,8 +15,11 @@ fn inputs_are_operands_only_in_rules_of_inputs() {
     };
     let evaluation = expr.evaluate(value);
     assert!(evaluation.truthful());
-    assert_eq!(evaluation.atoms[0].text, "$[[ inputs.kind ]] == \"metal\"");
-    assert!(!expr.evaluate(|_| None).truthful());
+    assert_eq!(
+        &*evaluation.atoms[0].text,
+        "$[[ inputs.kind ]] == \"metal\""
+    );
+    assert!(!expr.evaluate(|_| None::<String>).truthful());
     for text in [
         "$[[ kind ]]",
         "$[[ inputs. ]]",

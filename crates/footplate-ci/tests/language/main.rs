@@ -151,6 +151,11 @@ impl Case {
 
     /// Compiles.
     pub fn compile(&self) -> Result<Box<Compiled>, Refused> {
+        self.compile_told(&[])
+    }
+
+    /// Compiles; some of what may be asked for is told before the first step.
+    pub fn compile_told(&self, before: &[Request]) -> Result<Box<Compiled>, Refused> {
         let mut compiler = Compiler::new(Source {
             text: self.files[0].1.clone(),
             inputs: inputs_from_json(&self.inputs),
@@ -160,6 +165,9 @@ impl Case {
             child: self.child,
             limits: self.limits,
         });
+        for request in before {
+            compiler.answer(request.clone(), self.told(request));
+        }
         loop {
             match compiler.step() {
                 Step::Needs(requests) => {

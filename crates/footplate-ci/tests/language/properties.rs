@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use footplate_ci::{Compiled, extends, yaml};
+use footplate_ci::{Compiled, Origin, Request, extends, yaml};
 use proptest::{prelude::*, sample::select};
 
 use crate::Case;
@@ -244,6 +244,25 @@ proptest! {
             Ok(compiled) => one_deciding_entry(&text, &compiled)?,
             Err(refused) => prop_assert!(false, "{:?}\n{}", refused.errors, text),
         }
+    }
+
+    /// What a step remembers of the one before is what it would find again.
+    #[test]
+    fn answers_in_rounds_are_as_good_as_answers_beforehand(text in configuration()) {
+        let case = Case::new(&text)
+            .file("Cargo.toml", "x")
+            .push("main", &[])
+            .changed(&["src/a/b.rs", "x.md"]);
+        let shown = |before: &[Request]| {
+            let compiled = case.compile_told(before).expect("a configuration without faults");
+            let report = footplate_ci::lint::report(&compiled, case.context.as_ref(), true);
+            (report.to_string(), compiled.why(), format!("{:?}", compiled.warnings))
+        };
+        let all = [Request::Paths(Origin::default()), Request::Changes(None)];
+        let in_rounds = shown(&[]);
+        prop_assert_eq!(&in_rounds, &shown(&all[..1]));
+        prop_assert_eq!(&in_rounds, &shown(&all[1..]));
+        prop_assert_eq!(&in_rounds, &shown(&all));
     }
 
     #[test]
