@@ -181,10 +181,10 @@ impl Reader<'_> {
     }
 
     fn text(&mut self, check: &mut Check, key: &'static str, attribute: &str) {
-        if let Some(value) = given(self.map, key) {
-            if let Some(text) = check.string(&self.at, attribute, value) {
-                self.job.keywords.insert(key, text.into());
-            }
+        if let Some(value) = given(self.map, key)
+            && let Some(text) = check.string(&self.at, attribute, value)
+        {
+            self.job.keywords.insert(key, text.into());
         }
     }
 
