@@ -1,9 +1,9 @@
 //! What runners call (`runner-protocol.md`).
 
 use axum::{
-    body::Body,
+    body::BodyDataStream,
     extract::{Path, Request, State},
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use footplate_app::{
     App, Credential, Error,
@@ -13,6 +13,7 @@ use footplate_app::{
     },
 };
 use footplate_model::{JobId, RunnerAccessLevel, Status};
+use futures_util::StreamExt as _;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::{Map, Value as Json, json};
@@ -225,9 +226,9 @@ fn path_job(text: &str) -> Result<JobId, Failure> {
         .map_err(|_| invalid("job_id").into())
 }
 
-fn query(request: &Request) -> Result<Params, Failure> {
+fn query(uri: &http::Uri) -> Result<Params, Failure> {
     let mut params = Params::default();
-    if let Some(text) = request.uri().query() {
+    if let Some(text) = uri.query() {
         params.add_form(text)?;
     }
     Ok(params)
@@ -250,7 +251,7 @@ pub async fn append_trace(
     request: Request,
 ) -> Answer {
     let id = path_job(&id)?;
-    let params = query(&request)?;
+    let params = query(request.uri())?;
     let token = job_token(request.headers(), &params)?;
     let Some(range) = header_text(request.headers(), "content-range") else {
         return Ok(answer(
@@ -304,19 +305,56 @@ pub async fn append_trace(
 }
 
 /// `POST /jobs/:id/artifacts`
-pub async fn upload(State(app): State<App>, Path(id): Path<String>, request: Request) -> Answer {
-    let id = path_job(&id)?;
-    let params = query(&request)?;
-    let token = job_token(request.headers(), &params)?;
+///
+/// Who is refused may still be sending. A little of that is read and dropped so that the refusal arrives, and the connection ends.
+pub async fn upload(State(app): State<App>, Path(id): Path<String>, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    let mut body = body.into_data_stream();
+    match receive_upload(&app, &id, &head, &mut body).await {
+        Ok(answer) => answer,
+        Err(failure) => {
+            drop_rest(&mut body).await;
+            let mut answer = failure.into_response();
+            let close = HeaderValue::from_static("close");
+            answer.headers_mut().insert(header::CONNECTION, close);
+            answer
+        }
+    }
+}
+
+/// Reads on for a second and a megabyte at most.
+async fn drop_rest(body: &mut BodyDataStream) {
+    const BYTES: usize = 1 << 20;
+    const TIME: std::time::Duration = std::time::Duration::from_secs(1);
+    let read = async {
+        let mut seen = 0;
+        while let Some(Ok(piece)) = body.next().await {
+            seen += piece.len();
+            if seen > BYTES {
+                break;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(TIME, read).await;
+}
+
+async fn receive_upload(
+    app: &App,
+    id: &str,
+    head: &http::request::Parts,
+    body: &mut BodyDataStream,
+) -> Answer {
+    let id = path_job(id)?;
+    let params = query(&head.uri)?;
+    let token = job_token(&head.headers, &params)?;
     // Who may not upload does not get to send the file first.
     app.authorize_upload(id, token.clone()).await?;
-    let content_type = header_text(request.headers(), "content-type")
+    let content_type = header_text(&head.headers, "content-type")
         .unwrap_or_default()
         .to_owned();
     let bad = |error: multer::Error| Error::BadRequest(error.to_string());
     let boundary = multer::parse_boundary(&content_type).map_err(bad)?;
-    let body: Body = request.into_body();
-    let mut parts = multer::Multipart::new(body.into_data_stream(), boundary);
+    let mut parts = multer::Multipart::new(body, boundary);
     let mut upload = ArtifactUpload {
         token,
         artifact_type: params.text("artifact_type")?,
@@ -350,7 +388,7 @@ pub async fn upload(State(app): State<App>, Path(id): Path<String>, request: Req
 /// `GET /jobs/:id/artifacts`
 pub async fn download(State(app): State<App>, Path(id): Path<String>, request: Request) -> Answer {
     let id = path_job(&id)?;
-    let params = query(&request)?;
+    let params = query(request.uri())?;
     let token = job_token(request.headers(), &params)?;
     let actor = app.authenticate(Credential::JobToken(token)).await?;
     let download = app.download_dependency(&actor, id).await?;
