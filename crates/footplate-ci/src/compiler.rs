@@ -64,52 +64,38 @@ impl Compiled {
 
     /// Everything that was decided, to be kept with the pipeline.
     pub fn why(&self) -> PipelineWhy {
-        let files = self.files.clone();
-        let Some(evaluated) = &self.evaluated else {
-            return PipelineWhy {
-                files,
-                ..PipelineWhy::default()
-            };
-        };
-        let jobs = evaluated.jobs.iter();
-        PipelineWhy {
-            workflow: evaluated.workflow.clone(),
-            jobs: jobs
-                .map(|chosen| (chosen.instance.name.clone(), chosen.why.clone()))
-                .collect(),
-            absent: evaluated.absent.iter().cloned().collect(),
-            diagnostics: shown(evaluated.errors.iter().chain(&self.notes()), &files),
-            files,
-        }
+        decided(self.files.clone(), self.evaluated.clone(), &self.notes())
     }
 
     /// The same, when nothing else is needed any more.
     pub fn into_why(self) -> PipelineWhy {
         let notes = self.notes();
-        let Some(evaluated) = self.evaluated else {
-            return PipelineWhy {
-                files: self.files,
-                ..PipelineWhy::default()
-            };
-        };
-        let jobs = evaluated.jobs.into_iter();
-        PipelineWhy {
-            workflow: evaluated.workflow,
-            jobs: jobs
-                .map(|chosen| (chosen.instance.name.clone(), chosen.why))
-                .collect(),
-            absent: evaluated.absent.into_iter().collect(),
-            diagnostics: shown(evaluated.errors.iter().chain(&notes), &self.files),
-            files: self.files,
-        }
+        decided(self.files, self.evaluated, &notes)
     }
 }
 
-fn shown<'d>(
-    list: impl Iterator<Item = &'d Diagnostic>,
-    files: &[SourceFile],
-) -> Vec<serde_json::Value> {
-    list.map(|one| one.shown(files)).collect()
+fn decided(
+    files: Vec<SourceFile>,
+    evaluated: Option<Evaluated>,
+    notes: &[Diagnostic],
+) -> PipelineWhy {
+    let Some(evaluated) = evaluated else {
+        return PipelineWhy {
+            files,
+            ..PipelineWhy::default()
+        };
+    };
+    let told = evaluated.errors.iter().chain(notes);
+    let jobs = evaluated.jobs.into_iter();
+    PipelineWhy {
+        workflow: evaluated.workflow,
+        diagnostics: told.map(|one| one.shown(&files)).collect(),
+        jobs: jobs
+            .map(|chosen| (chosen.instance.name.clone(), chosen.why))
+            .collect(),
+        absent: evaluated.absent.into_iter().collect(),
+        files,
+    }
 }
 
 /// How far the compiler is.
