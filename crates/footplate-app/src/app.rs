@@ -9,15 +9,14 @@ use std::{
 
 use footplate_blob::{BlobStore, Secrets, Traces};
 use footplate_git::{Repositories, Repository};
-use footplate_model::{Clock, JobId, PipelineId, ProjectId, RunnerId, Timestamp};
+use footplate_model::{Clock, JobId, ProjectId, RunnerId, Timestamp};
 use footplate_store::{Db, Keys, Subscription, Topic};
 
 use sha2::{Digest, Sha256};
-use tokio::sync::{Notify, Semaphore};
 
 use crate::{
-    config_files::ConfigMemory, egress::Egress, job_view::CommitCache, secrets::random_hex,
-    variables::facts::ServerFacts,
+    config_files::ConfigMemory, egress::Egress, job_view::CommitCache, runner::Desk,
+    secrets::random_hex, variables::facts::ServerFacts,
 };
 
 /// A look at a trace counts for so long.
@@ -57,21 +56,14 @@ pub struct App {
     inner: Arc<Inner>,
 }
 
-/// Held requests that look for work at once after a wake-up.
-const SEARCHES: usize = 8;
-
 struct Inner {
     parts: Parts,
     settings: Settings,
     watched: Mutex<HashMap<JobId, Timestamp>>,
     commits: CommitCache,
     config_memory: ConfigMemory,
-    /// Jobs that requests of this process are claiming now, with their pipelines.
-    claiming: Mutex<HashMap<JobId, PipelineId>>,
-    /// Held requests that look for work at the same time: the first to look answers before a thousand others have looked.
-    searches: Semaphore,
-    /// Told when one of the jobs being claimed is through.
-    claimed: Notify,
+    /// Where runners wait for work.
+    desk: Desk,
     /// What is masked in traces that grow now.
     secrets: Mutex<HashMap<JobId, Arc<Secrets>>>,
     /// Keeps the count of wake-ups of the queue going while nobody waits.
@@ -109,9 +101,7 @@ impl App {
                 watched: Mutex::default(),
                 commits: CommitCache::default(),
                 config_memory: ConfigMemory::default(),
-                claiming: Mutex::default(),
-                searches: Semaphore::new(SEARCHES),
-                claimed: Notify::new(),
+                desk: Desk::default(),
                 secrets: Mutex::default(),
                 _queue: queue,
                 boot: random_hex(32),
@@ -234,19 +224,8 @@ impl App {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    pub(crate) fn claiming(&self) -> std::sync::MutexGuard<'_, HashMap<JobId, PipelineId>> {
-        self.inner
-            .claiming
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    pub(crate) fn searches(&self) -> &Semaphore {
-        &self.inner.searches
-    }
-
-    pub(crate) fn claimed(&self) -> &Notify {
-        &self.inner.claimed
+    pub(crate) fn desk(&self) -> &Desk {
+        &self.inner.desk
     }
 
     fn watched(&self) -> std::sync::MutexGuard<'_, HashMap<JobId, Timestamp>> {

@@ -61,7 +61,7 @@ pub use repository::NewCommit;
 pub use setup::{FirstStart, Setup};
 pub use simulate::{Assumed, Simulation};
 pub use users::{NewToken, NewUser};
-pub(crate) use variables::job::pipeline_variables;
+pub(crate) use variables::material::pipeline_variables;
 
 /// Filters of pipeline lists.
 pub mod pipeline_filter {

@@ -53,6 +53,31 @@ pub async fn list(
         .await
 }
 
+/// A variable of one of several jobs.
+#[derive(Debug, Clone)]
+pub struct OfJob {
+    /// The job.
+    pub job: JobId,
+    /// From a dotenv report; otherwise given when played.
+    pub dotenv: bool,
+    /// The variable.
+    pub variable: GivenVariable,
+}
+
+/// The variables of several jobs, of both kinds, in the order in which they came; `jobs` is a JSON list.
+pub async fn list_of_jobs(tx: &mut Tx<'_>, keys: &Keys, jobs: &str) -> Result<Vec<OfJob>> {
+    tx.query(sql!(
+        "SELECT job_id, dotenv, key, value, variable_type, raw FROM job_variables WHERE job_id IN (SELECT CAST(value AS BIGINT) FROM json_each($1)) ORDER BY id"
+    ))
+    .bind(jobs)
+    .all(|row| {
+        let sealed: Vec<u8> = row.get(3)?;
+        let variable = GivenVariable { key: row.get(2)?, value: keys.decrypt(&sealed)?, variable_type: row.get(4)?, raw: row.get(5)? };
+        Ok(OfJob { job: row.get(0)?, dotenv: row.get(1)?, variable })
+    })
+    .await
+}
+
 /// Gives a new attempt the manual variables of the one before.
 pub async fn copy(tx: &mut Tx<'_>, from: JobId, to: JobId) -> Result<()> {
     tx.query(sql!(

@@ -1,14 +1,14 @@
 //! Jobs of every kind.
 
 use footplate_model::{
-    ArtifactSummary, Job, JobId, JobKind, PipelineId, ProjectId, Timestamp, UserId,
+    ArtifactSummary, Job, JobId, JobKind, PipelineId, ProjectId, TimeoutSource, Timestamp, UserId,
 };
 
 pub use crate::job_lists::{
     count_of_pipeline, list_named, list_of_commit, list_of_project, list_of_runner,
     page_of_pipeline,
 };
-use crate::{Result, Row, Tx, sql};
+use crate::{Columns, Result, Row, Tx, sql};
 
 macro_rules! job_columns {
     () => {
@@ -22,7 +22,10 @@ macro_rules! job_columns {
 pub(crate) use job_columns;
 
 pub(crate) fn read(row: &Row<'_>) -> Result<Job> {
-    let mut c = row.columns();
+    read_columns(&mut row.columns())
+}
+
+fn read_columns(c: &mut Columns<'_>) -> Result<Job> {
     Ok(Job {
         id: c.next()?,
         kind: c.next()?,
@@ -106,6 +109,44 @@ pub async fn find_definition(tx: &mut Tx<'_>, id: i64) -> Result<Option<String>>
         .bind(id)
         .optional(|row| row.get(0))
         .await
+}
+
+/// Several jobs with their compiled definitions, by id; `ids` is a JSON list.
+pub async fn list_with_definitions(tx: &mut Tx<'_>, ids: &str) -> Result<Vec<(Job, String)>> {
+    tx.query(sql!(concat!(
+        "SELECT ",
+        job_columns!(),
+        ", (SELECT d.definition FROM job_definitions d WHERE d.id = jobs.definition_id) \
+         FROM jobs WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each($1)) ORDER BY id"
+    )))
+    .bind(ids)
+    .all(|row| {
+        let mut c = row.columns();
+        let job = read_columns(&mut c)?;
+        Ok((job, c.next::<Option<String>>()?.unwrap_or_default()))
+    })
+    .await
+}
+
+/// The jobs of a pipeline that others may take something from: attempts that count, in stages before `stage` or with one of the names (a
+/// JSON list), that have artifacts, had some, or have variables to pass on. By id.
+pub async fn list_giving(
+    tx: &mut Tx<'_>,
+    pipeline: PipelineId,
+    stage: i64,
+    names: &str,
+) -> Result<Vec<Job>> {
+    tx.query(sql!(concat!(
+        "SELECT ",
+        job_columns!(),
+        " FROM jobs WHERE pipeline_id = $1 AND retried = FALSE AND (stage_idx < $2 OR name IN (SELECT value FROM json_each($3))) \
+         AND (artifacts <> '[]' OR erased_at IS NOT NULL OR EXISTS (SELECT 1 FROM job_variables v WHERE v.job_id = jobs.id AND v.dotenv = TRUE)) ORDER BY id"
+    )))
+    .bind(pipeline)
+    .bind(stage)
+    .bind(names)
+    .all(read)
+    .await
 }
 
 /// All compiled definitions of a pipeline, by id.
@@ -318,17 +359,27 @@ pub async fn update_movement(tx: &mut Tx<'_>, job: &Job, now: Timestamp) -> Resu
     Ok(())
 }
 
-/// Writes who runs a job and for how long it may.
-pub async fn set_assignment(tx: &mut Tx<'_>, job: &Job) -> Result<()> {
+/// Writes that jobs begin to run, who runs them and for how long each may; one statement for all.
+pub async fn begin(tx: &mut Tx<'_>, jobs: &[Job], now: Timestamp) -> Result<()> {
+    let rows: Vec<_> = jobs
+        .iter()
+        .map(|job| {
+            serde_json::json!({
+                "id": job.id, "runner": job.runner_id, "manager": job.runner_manager_id, "timeout": job.timeout,
+                "source": job.timeout_source.map(TimeoutSource::as_str), "graceful": job.graceful_cancel,
+            })
+        })
+        .collect();
     tx.query(sql!(
-        "UPDATE jobs SET runner_id = $2, runner_manager_id = $3, timeout = $4, timeout_source = $5, graceful_cancel = $6, acked_at = NULL WHERE id = $1"
+        "UPDATE jobs SET status = 'running', processed = TRUE, started_at = $2, updated_at = $2, acked_at = NULL, runner_id = r.runner_id, \
+         runner_manager_id = r.manager_id, timeout = r.timeout, timeout_source = r.timeout_source, graceful_cancel = r.graceful \
+         FROM (SELECT CAST(json_extract(value, '$.id') AS BIGINT) AS id, CAST(json_extract(value, '$.runner') AS BIGINT) AS runner_id, \
+         CAST(json_extract(value, '$.manager') AS BIGINT) AS manager_id, CAST(json_extract(value, '$.timeout') AS BIGINT) AS timeout, \
+         json_extract(value, '$.source') AS timeout_source, CAST(json_extract(value, '$.graceful') AS BOOLEAN) AS graceful FROM json_each($1)) r \
+         WHERE jobs.id = r.id"
     ))
-    .bind(job.id)
-    .bind(job.runner_id)
-    .bind(job.runner_manager_id)
-    .bind(job.timeout)
-    .bind(job.timeout_source)
-    .bind(job.graceful_cancel)
+    .bind(json(&rows))
+    .bind(now)
     .execute()
     .await?;
     Ok(())

@@ -60,6 +60,7 @@ pub mod push_intents;
 pub mod queue;
 pub mod registration_tokens;
 pub mod resource_groups;
+mod rows;
 pub mod runners;
 mod secret;
 pub mod sessions;
@@ -78,6 +79,7 @@ pub mod variables;
 pub use db::{Db, Written};
 pub use error::{Error, Result};
 pub use notify::{Subscription, Topic};
+pub use rows::id_list;
 pub use secret::{Keys, token_hash};
 pub use sqlite::SqliteReads;
 #[doc(hidden)]

@@ -14,9 +14,13 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0003_job_sums.sql"),
 ];
 
-/// What PostgreSQL needs so that the portable statements run there.
+/// What PostgreSQL needs so that the portable statements run there: SQLite's functions by the same names, as far as they are used
+/// (`json_extract` for paths of one name, the value as text).
 const POSTGRES_PRELUDE: &str = "CREATE OR REPLACE FUNCTION json_each(list TEXT) RETURNS TABLE (value TEXT) LANGUAGE SQL IMMUTABLE \
-     AS $$ SELECT jsonb_array_elements_text(list::jsonb) $$;";
+     AS $$ SELECT jsonb_array_elements_text(list::jsonb) $$; \
+     CREATE OR REPLACE FUNCTION json_extract(value TEXT, path TEXT) RETURNS TEXT LANGUAGE SQL IMMUTABLE \
+     AS $$ SELECT value::jsonb ->> substr(path, 3) $$; \
+     CREATE OR REPLACE FUNCTION unhex(digits TEXT) RETURNS BYTEA LANGUAGE SQL IMMUTABLE AS $$ SELECT decode(digits, 'hex') $$;";
 
 /// Brings the schema up to date.
 pub(crate) async fn run(db: &Db) -> Result<()> {
@@ -34,17 +38,15 @@ pub(crate) async fn run(db: &Db) -> Result<()> {
     if found > known {
         return Err(Error::NewerSchema { found, known });
     }
+    if postgres {
+        db.batch(POSTGRES_PRELUDE.to_owned()).await?;
+    }
     for (number, step) in STEPS
         .iter()
         .enumerate()
         .skip(usize::try_from(found).unwrap_or(0))
     {
-        let mut script = if postgres {
-            POSTGRES_PRELUDE.to_owned()
-        } else {
-            String::new()
-        };
-        script.push_str(&render(step, postgres));
+        let mut script = render(step, postgres);
         script.push_str(&format!("\nDELETE FROM schema_version; INSERT INTO schema_version (id, version) VALUES (1, {});", number + 1));
         db.batch(script).await?;
     }

@@ -92,6 +92,18 @@ pub async fn lock(tx: &mut Tx<'_>, id: PipelineId) -> Result<Option<Pipeline>> {
     .await
 }
 
+/// Locks several pipelines by writing, and reads them; `ids` is a JSON list. Whoever calls this locks no other pipeline before or after in
+/// the same transaction, and does not run beside another caller, so that nobody waits in a circle.
+pub async fn lock_all(tx: &mut Tx<'_>, ids: &str) -> Result<Vec<Pipeline>> {
+    tx.query(sql!(concat!(
+        "UPDATE pipelines SET lock_version = lock_version + 1 WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each($1)) RETURNING ",
+        pipeline_columns!()
+    )))
+    .bind(ids)
+    .all(read)
+    .await
+}
+
 /// The pipeline with this id.
 pub async fn find(tx: &mut Tx<'_>, id: PipelineId) -> Result<Option<Pipeline>> {
     tx.query(sql!(concat!(
@@ -284,13 +296,13 @@ pub async fn insert_facts(
     Ok(())
 }
 
-/// The sealed variables given at creation.
-pub async fn find_variables(tx: &mut Tx<'_>, id: PipelineId) -> Result<Option<Vec<u8>>> {
+/// The sealed variables of several pipelines, where they were given some; `ids` is a JSON list.
+pub async fn list_variables(tx: &mut Tx<'_>, ids: &str) -> Result<Vec<(PipelineId, Vec<u8>)>> {
     tx.query(sql!(
-        "SELECT variables FROM pipeline_facts WHERE pipeline_id = $1"
+        "SELECT pipeline_id, variables FROM pipeline_facts WHERE pipeline_id IN (SELECT CAST(value AS BIGINT) FROM json_each($1)) AND variables IS NOT NULL"
     ))
-    .bind(id)
-    .optional(|row| row.get(0))
+    .bind(ids)
+    .all(|row| Ok((row.get(0)?, row.get(1)?)))
     .await
 }
 

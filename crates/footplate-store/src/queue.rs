@@ -1,8 +1,9 @@
 //! The queue of pending script jobs and the table of executing ones.
 
 use footplate_model::{JobId, NamespaceId, PipelineId, ProjectId, RunnerId, Timestamp};
+use serde_json::{Value as Json, json};
 
-use crate::{Keys, Result, Row, Topic, Tx, sql, token_hash};
+use crate::{Keys, Result, Row, Topic, Tx, rows::hex, sql, token_hash};
 
 /// A pending job that runners may take.
 #[derive(Debug, Clone)]
@@ -51,6 +52,16 @@ pub async fn delete(tx: &mut Tx<'_>, job: JobId) -> Result<bool> {
         .execute()
         .await?
         == 1)
+}
+
+/// Takes several jobs out of the queue, for those who claim them; the ones that were still there. `jobs` is a JSON list.
+pub async fn take(tx: &mut Tx<'_>, jobs: &str) -> Result<Vec<JobId>> {
+    tx.query(sql!(
+        "DELETE FROM job_queue WHERE job_id IN (SELECT CAST(value AS BIGINT) FROM json_each($1)) RETURNING job_id"
+    ))
+    .bind(jobs)
+    .all(|row| row.get(0))
+    .await
 }
 
 /// The tag sets that are waiting. Steps from one to the next in the index, however many jobs wait.
@@ -246,26 +257,45 @@ fn read(row: &Row<'_>) -> Result<Running> {
     })
 }
 
-/// Writes down that a runner has a job, with the job's token.
+/// What is written down of a job that a runner takes.
+#[derive(Debug, Clone, Copy)]
+pub struct Handed<'h> {
+    /// The job.
+    pub job_id: JobId,
+    /// Its project.
+    pub project_id: ProjectId,
+    /// Who takes it.
+    pub runner_id: RunnerId,
+    /// The runner serves the whole instance.
+    pub instance_runner: bool,
+    /// The job's token.
+    pub token: &'h str,
+    /// Seconds.
+    pub timeout: i64,
+}
+
+/// Writes down that runners have jobs, with the jobs' tokens; one statement for all.
 pub async fn insert_running(
     tx: &mut Tx<'_>,
     keys: &Keys,
-    running: &Running,
-    instance_runner: bool,
-    token: &str,
+    handed: &[Handed<'_>],
+    now: Timestamp,
 ) -> Result<()> {
+    let mut rows = Vec::with_capacity(handed.len());
+    for of in handed {
+        rows.push(json!({
+            "job": of.job_id, "project": of.project_id, "runner": of.runner_id, "instance": of.instance_runner,
+            "hash": hex(&token_hash(of.token)), "token": hex(&keys.encrypt(of.token)?), "timeout": of.timeout,
+        }));
+    }
     tx.query(sql!(
         "INSERT INTO running_jobs (job_id, project_id, runner_id, instance_runner, token_hash, token, acked, started_at, seen_at, timeout) \
-         VALUES ($1, $2, $3, $4, $5, $6, FALSE, $7, $7, $8)"
+         SELECT CAST(json_extract(value, '$.job') AS BIGINT), CAST(json_extract(value, '$.project') AS BIGINT), CAST(json_extract(value, '$.runner') AS BIGINT), \
+         CAST(json_extract(value, '$.instance') AS BOOLEAN), unhex(json_extract(value, '$.hash')), unhex(json_extract(value, '$.token')), FALSE, $2, $2, \
+         CAST(json_extract(value, '$.timeout') AS BIGINT) FROM json_each($1)"
     ))
-    .bind(running.job_id)
-    .bind(running.project_id)
-    .bind(running.runner_id)
-    .bind(instance_runner)
-    .bind(token_hash(token))
-    .bind(keys.encrypt(token)?)
-    .bind(running.started_at)
-    .bind(running.timeout)
+    .bind(Json::from(rows).to_string())
+    .bind(now)
     .execute()
     .await?;
     Ok(())

@@ -4,7 +4,7 @@ use footplate_model::{
     NamespaceId, ProjectId, Runner, RunnerId, RunnerManager, RunnerManagerId, Timestamp, UserId,
 };
 
-use crate::{Result, Row, Tx, sql};
+use crate::{Columns, Result, Row, Tx, rows::hex, sql};
 
 macro_rules! columns {
     () => {
@@ -14,7 +14,10 @@ macro_rules! columns {
 }
 
 fn read(row: &Row<'_>) -> Result<Runner> {
-    let mut c = row.columns();
+    read_columns(&mut row.columns())
+}
+
+fn read_columns(c: &mut Columns<'_>) -> Result<Runner> {
     Ok(Runner {
         id: c.next()?,
         runner_type: c.next()?,
@@ -95,6 +98,23 @@ pub async fn find_by_token(tx: &mut Tx<'_>, hash: &[u8]) -> Result<Option<Runner
     )))
     .bind(hash)
     .optional(read)
+    .await
+}
+
+/// The runners of several tokens, each with its token's hash.
+pub async fn list_by_tokens(tx: &mut Tx<'_>, hashes: &[Vec<u8>]) -> Result<Vec<(Vec<u8>, Runner)>> {
+    let list: Vec<String> = hashes.iter().map(|hash| hex(hash)).collect();
+    tx.query(sql!(concat!(
+        "SELECT ",
+        columns!(),
+        ", token_hash FROM runners WHERE token_hash IN (SELECT unhex(value) FROM json_each($1))"
+    )))
+    .bind(json(&list))
+    .all(|row| {
+        let mut c = row.columns();
+        let runner = read_columns(&mut c)?;
+        Ok((c.next()?, runner))
+    })
     .await
 }
 
@@ -308,6 +328,25 @@ pub async fn find_manager(
     .bind(runner)
     .bind(system_id)
     .optional(read_manager)
+    .await
+}
+
+/// The machines of several runners with these `system_id`s, of those that are known.
+pub async fn list_managers_named(
+    tx: &mut Tx<'_>,
+    named: &[(RunnerId, &str)],
+) -> Result<Vec<RunnerManager>> {
+    let rows: Vec<_> = named
+        .iter()
+        .map(|(runner, system)| serde_json::json!({"runner": runner, "system": system}))
+        .collect();
+    tx.query(sql!(
+        "SELECT m.id, m.runner_id, m.system_id, m.name, m.version, m.revision, m.platform, m.architecture, m.executor, m.ip_address, m.features, m.labels, \
+         m.created_at, m.contacted_at FROM (SELECT CAST(json_extract(value, '$.runner') AS BIGINT) AS runner, json_extract(value, '$.system') AS system \
+         FROM json_each($1)) named JOIN runner_managers m ON m.runner_id = named.runner AND m.system_id = named.system"
+    ))
+    .bind(json(&rows))
+    .all(read_manager)
     .await
 }
 

@@ -38,6 +38,17 @@ pub async fn list(tx: &mut Tx<'_>, pipeline: PipelineId) -> Result<Vec<Stage>> {
     tx.query(sql!("SELECT id, pipeline_id, position, name, status FROM stages WHERE pipeline_id = $1 ORDER BY position")).bind(pipeline).all(read).await
 }
 
+/// The stages of several pipelines; `pipelines` is a JSON list.
+pub async fn list_of_pipelines(tx: &mut Tx<'_>, pipelines: &str) -> Result<Vec<Stage>> {
+    tx.query(sql!(
+        "SELECT id, pipeline_id, position, name, status FROM stages WHERE pipeline_id IN (SELECT CAST(value AS BIGINT) FROM json_each($1)) \
+         ORDER BY pipeline_id, position"
+    ))
+    .bind(pipelines)
+    .all(read)
+    .await
+}
+
 /// Writes the status of a stage.
 pub async fn set_status(
     tx: &mut Tx<'_>,

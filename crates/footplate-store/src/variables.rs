@@ -85,6 +85,25 @@ pub async fn list(tx: &mut Tx<'_>, keys: &Keys, owner: VariableOwner) -> Result<
     .await
 }
 
+/// The variables of the instance, of groups and of one project, by key; `groups` is a JSON list.
+pub async fn list_around(
+    tx: &mut Tx<'_>,
+    keys: &Keys,
+    project: ProjectId,
+    groups: &str,
+) -> Result<Vec<CiVariable>> {
+    tx.query(sql!(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM ci_variables WHERE coalesce(project_id, 0) IN (0, CAST($1 AS BIGINT)) \
+         AND coalesce(group_id, 0) IN (SELECT 0 UNION ALL SELECT CAST(value AS BIGINT) FROM json_each($2)) ORDER BY key, environment_scope"
+    )))
+    .bind(project)
+    .bind(groups)
+    .all(read(keys))
+    .await
+}
+
 /// Changes everything but key and owner.
 pub async fn update(tx: &mut Tx<'_>, keys: &Keys, changed: &CiVariable) -> Result<()> {
     tx.query(sql!(

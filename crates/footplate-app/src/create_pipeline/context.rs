@@ -12,7 +12,7 @@ use crate::{
         facts::{CommitFacts, PipelineFacts, ProjectFacts, UserFacts},
         list::{JobVariable, VariableList},
         predefined,
-        secrets::{Protected, Secret, secrets},
+        secrets::{Around, Protected, Secret},
     },
 };
 
@@ -143,9 +143,8 @@ impl App {
             .db()
             .read(async move |tx: &mut Tx<'_>| {
                 let login = author_login(tx, &author).await?;
-                let secrets =
-                    secrets(tx, &keys, project.id, project.namespace_id, protected).await?;
-                Ok::<_, Error>((login, secrets))
+                let around = Around::read(tx, &keys, &project).await?;
+                Ok::<_, Error>((login, around.secrets(protected)))
             })
             .await?;
         commit.author_login = login;

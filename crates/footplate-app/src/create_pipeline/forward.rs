@@ -12,6 +12,7 @@ use crate::{
     variables::{
         facts::CommitFacts,
         job::{JobContext, job_variables_of},
+        material::{Subject, materials},
         secrets::Protected,
     },
 };
@@ -44,6 +45,16 @@ impl App {
                     author_login: author_login(tx, &email).await?,
                     ..facts.clone()
                 };
+                let subject = Subject {
+                    project: &start.project,
+                    pipeline: &start.pipeline,
+                    job: &start.bridge,
+                    dotenv_from: &start.sources,
+                    protected,
+                };
+                let material = materials(tx, &keys, &[subject]).await?.pop();
+                let material =
+                    material.ok_or_else(|| Error::internal("a bridge without variables"))?;
                 let context = JobContext {
                     server: &server,
                     project: &start.project,
@@ -54,9 +65,8 @@ impl App {
                     commit: &facts,
                     runner: None,
                     token: None,
-                    protected,
                 };
-                job_variables_of(tx, &keys, &context, &start.sources).await
+                Ok::<_, Error>(job_variables_of(&context, material))
             })
             .await?;
         Ok(Known(compiler_variables(&all)))

@@ -14,7 +14,7 @@ use crate::{
         facts::{CommitFacts, PipelineFacts},
         list::VariableList,
         predefined,
-        secrets::secret_variables,
+        secrets::{Around, Protected, fitting},
     },
 };
 
@@ -26,7 +26,7 @@ impl App {
         access: &ProjectAccess<A>,
         stand: Option<&Stand>,
     ) -> Result<Vec<Variable>> {
-        let (project, namespace) = (access.project_id(), access.project().namespace_id);
+        let project = access.project().clone();
         let keys = self.keys().clone();
         let git_ref = stand.and_then(|stand| stand.git_ref.clone());
         let named = git_ref
@@ -37,14 +37,15 @@ impl App {
         let (locked, protected, secrets) = self
             .db()
             .read(async move |tx: &mut Tx<'_>| {
-                let protections = protected_refs::list(tx, project).await?;
+                let protections = protected_refs::list(tx, project.id).await?;
                 let (locked, protected) = named.as_ref().map_or((false, false), |(tag, name)| {
                     let locked = ref_locked(&protections, level, *tag, name) && !admin;
                     (locked, ref_protected(&protections, *tag, name))
                 });
                 let list = if secrets {
                     let protected = protected && !locked;
-                    secret_variables(tx, &keys, project, namespace, protected, None).await?
+                    let around = Around::read(tx, &keys, &project).await?;
+                    fitting(around.secrets(Protected::on(protected)), None)
                 } else {
                     VariableList::default()
                 };

@@ -1,6 +1,7 @@
 //! Moving a pipeline: rows to a snapshot, the engine's decision, effects to rows, in one transaction.
 
 mod apply;
+mod begin;
 mod snapshot;
 
 use footplate_model::{JobId, PipelineId, Timestamp};
@@ -8,6 +9,7 @@ use footplate_pipeline::{Event, EventRecord, Illegal, JobKey, step};
 use footplate_store::{Tx, pipeline_events};
 
 pub(crate) use apply::{Applied, apply};
+pub(crate) use begin::{begin, narrow};
 pub(crate) use snapshot::{Loaded, load};
 
 use crate::{App, Error, Result};

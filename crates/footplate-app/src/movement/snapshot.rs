@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use footplate_model::{Job, JobId, Pipeline, PipelineId};
+use footplate_model::{Job, JobId, Pipeline, PipelineId, Stage};
 use footplate_pipeline::{JobKey, JobState, PipelineState, Snapshot, StageState};
 use footplate_store::{Tx, jobs, pipelines, stages};
 
@@ -39,7 +39,25 @@ pub(crate) async fn load(tx: &mut Tx<'_>, id: PipelineId) -> Result<Option<Loade
     }
     let stages = stages::list(tx, id).await?;
     let none = EngineFacts::default();
-    let snapshot = Snapshot {
+    let of: Vec<(&Job, &EngineFacts)> = jobs
+        .iter()
+        .map(|job| (job, facts.get(&job.definition_id).unwrap_or(&none)))
+        .collect();
+    let snapshot = snapshot(&pipeline, &Vec::from_iter(&stages), &of);
+    Ok(Some(Loaded {
+        pipeline,
+        jobs,
+        snapshot,
+    }))
+}
+
+/// Rows as the engine sees them.
+pub(super) fn snapshot(
+    pipeline: &Pipeline,
+    stages: &[&Stage],
+    jobs: &[(&Job, &EngineFacts)],
+) -> Snapshot {
+    Snapshot {
         pipeline: PipelineState {
             status: pipeline.status,
             started_at: pipeline.started_at,
@@ -57,14 +75,9 @@ pub(crate) async fn load(tx: &mut Tx<'_>, id: PipelineId) -> Result<Option<Loade
             .collect(),
         jobs: jobs
             .iter()
-            .map(|job| job_state(job, facts.get(&job.definition_id).unwrap_or(&none)))
+            .map(|(job, facts)| job_state(job, facts))
             .collect(),
-    };
-    Ok(Some(Loaded {
-        pipeline,
-        jobs,
-        snapshot,
-    }))
+    }
 }
 
 fn job_state(job: &Job, facts: &EngineFacts) -> JobState {

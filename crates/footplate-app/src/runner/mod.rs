@@ -2,11 +2,17 @@
 
 mod artifacts;
 mod assign;
+mod candidates;
+mod claim;
 mod dependencies;
+mod desk;
 mod external_secrets;
+mod greet;
+mod material;
 mod payload;
 mod register;
 mod report;
+mod table;
 mod trace;
 
 use std::time::Duration;
@@ -19,8 +25,10 @@ use footplate_store::{
 };
 
 pub use artifacts::{ArtifactUpload, Uploaded};
-pub use assign::{JobRequest, Offered, RunnerInfo};
+pub use assign::Offered;
 pub(crate) use dependencies::artifact_sources;
+pub(crate) use desk::Desk;
+pub use greet::{JobRequest, RunnerInfo};
 pub use payload::{Assignment, Dependency};
 pub use register::{Registered, Registration, RunnerOwner};
 pub use report::{Report, ReportOutcome};

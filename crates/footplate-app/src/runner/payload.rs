@@ -1,24 +1,22 @@
 //! Everything that a runner has to know of a job it takes (`runner-protocol.md §2.5`).
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use footplate_ci::variables::{DirectOptions, Variable, expand_existing};
 use footplate_git::Sha;
 use footplate_model::{AccessLevel, Job, JobId, Pipeline, Project, Runner};
-use footplate_store::{Tx, environments, members, queue, users};
+use footplate_store::{Tx, environments, members};
 use serde_json::Value as Json;
 
-use super::{assign::Claimed, dependencies::artifact_sources, external_secrets::external_secrets};
+use super::{claim::Claimed, external_secrets::external_secrets, material::Told};
 use crate::{
     App, Error, Result,
-    create_pipeline::author_login,
     definition::Definition,
     variables::{
-        facts::CommitFacts,
         id_tokens::{Bearer, id_tokens},
-        job::{JobContext, expanded, job_variables_of, pipeline_facts, with_tokens},
+        job::{JobContext, expanded, job_variables_of, with_tokens},
         list::{JobVariable, VariableList},
-        secrets::Protected,
+        material::pipeline_facts,
     },
 };
 
@@ -28,9 +26,9 @@ pub struct Assignment {
     /// The job.
     pub job: Job,
     /// Its project.
-    pub project: Project,
+    pub project: Arc<Project>,
     /// Its pipeline.
-    pub pipeline: Pipeline,
+    pub pipeline: Arc<Pipeline>,
     /// What it was compiled to.
     pub definition: Definition,
     /// Its token.
@@ -74,73 +72,33 @@ pub struct Dependency {
 
 impl App {
     /// Builds the payload of a job that was just claimed.
-    pub(super) async fn assignment(&self, runner: &Runner, claimed: Claimed) -> Result<Assignment> {
+    pub(super) async fn assignment(&self, told: Told) -> Result<Assignment> {
         let now = self.now();
+        let (runner, claimed, ready) = (told.runner, told.claimed, told.ready?);
         let sha = Sha::parse(&claimed.pipeline.sha)?;
         let repository = self.repository(claimed.project.id);
-        let commit = self
-            .commit_of_project(claimed.project.id, &sha)
-            .await?
-            .ok_or_else(|| Error::internal("the commit of a pipeline is gone"))?;
-        let tag = claimed.pipeline.tag.then_some(&*claimed.pipeline.ref_name);
-        let before = &claimed.pipeline.before_sha;
-        let facts = self
-            .commit_facts(claimed.project.id, &commit, before, tag)
-            .await?;
-        let sources: Vec<Job> = artifact_sources(&claimed.jobs, &claimed.job, &claimed.definition)
-            .into_iter()
-            .cloned()
-            .collect();
-        let (keys, server, offered) = (self.keys().clone(), self.settings().server.clone(), runner);
-        let runner = runner.clone();
-        let claimed = std::sync::Arc::new(claimed);
-        let (at, ids, email) = (
-            claimed.clone(),
-            sources.iter().map(|job| job.id).collect::<Vec<_>>(),
-            commit.author.email.clone(),
-        );
-        let (list, instance_jobs, queue_size) = self
-            .db()
-            .read(async move |tx: &mut Tx<'_>| {
-                let user = match at.job.user_id {
-                    Some(user) => users::find(tx, user).await?,
-                    None => None,
-                };
-                let facts = CommitFacts {
-                    author_login: author_login(tx, &email).await?,
-                    ..facts.clone()
-                };
-                let context = JobContext {
-                    server: &server,
-                    project: &at.project,
-                    pipeline: &at.pipeline,
-                    job: &at.job,
-                    definition: &at.definition,
-                    user: user.as_ref(),
-                    commit: &facts,
-                    runner: Some(&runner),
-                    token: Some(&at.token),
-                    protected: Protected::on(at.job.protected),
-                };
-                let list = job_variables_of(tx, &keys, &context, &ids).await?;
-                let instance = runner.runner_type == footplate_model::RunnerType::Instance;
-                let shared = if instance {
-                    Some(queue::count_running_on_instance(tx, at.project.id).await?)
-                } else {
-                    None
-                };
-                Ok::<_, Error>((list, shared, queue::count_to_thousand(tx).await?))
-            })
-            .await?;
+        let context = JobContext {
+            server: &self.settings().server,
+            project: &claimed.project,
+            pipeline: &claimed.pipeline,
+            job: &claimed.job,
+            definition: &claimed.definition,
+            user: claimed.user.as_deref(),
+            commit: &ready.commit,
+            runner: Some(&runner),
+            token: Some(&claimed.token),
+        };
+        let list = job_variables_of(&context, ready.material);
         let list = match claimed.definition.keyword("id_tokens").as_object() {
             Some(written) => {
-                let tokens = self.id_tokens(&claimed, offered, written, &list).await?;
+                let tokens = self.id_tokens(&claimed, &runner, written, &list).await?;
                 with_tokens(list, tokens)
             }
             None => list,
         };
         let variables = expanded(list);
-        let dependencies = sources
+        let dependencies = claimed
+            .sources
             .iter()
             .filter_map(|source| {
                 source.archive(now).map(|archive| Dependency {
@@ -157,8 +115,6 @@ impl App {
             .unwrap_or(claimed.project.settings.ci_default_git_depth)
             .max(0);
         let cache = self.cache(&claimed, &variables, &repository, &sha).await?;
-        // The thread that read may still hold its share.
-        let claimed = std::sync::Arc::unwrap_or_clone(claimed);
         Ok(Assignment {
             repo_url: variables
                 .last("CI_REPOSITORY_URL")
@@ -179,8 +135,8 @@ impl App {
                 .collect(),
             variables: variables.0,
             dependencies,
-            instance_jobs,
-            queue_size,
+            instance_jobs: ready.instance_jobs,
+            queue_size: ready.queue_size,
             job: claimed.job,
             project: claimed.project,
             pipeline: claimed.pipeline,
@@ -192,26 +148,25 @@ impl App {
     /// The id tokens that a job asks for.
     async fn id_tokens(
         &self,
-        claimed: &std::sync::Arc<Claimed>,
+        claimed: &Claimed,
         runner: &Runner,
         written: &serde_json::Map<String, Json>,
         list: &VariableList,
     ) -> Result<VariableList> {
         let (at, now) = (claimed.clone(), self.now());
-        let (user, level, facts, environment) = self
+        let (level, facts, environment) = self
             .db()
             .read(async move |tx: &mut Tx<'_>| {
-                let (mut user, mut level) = (None, AccessLevel::NONE);
-                if let Some(id) = at.job.user_id {
-                    user = users::find(tx, id).await?;
-                    level = members::project_level(tx, at.project.id, id, now).await?;
-                }
+                let level = match at.job.user_id {
+                    Some(id) => members::project_level(tx, at.project.id, id, now).await?,
+                    None => AccessLevel::NONE,
+                };
                 let environment = match &at.job.environment {
                     Some(name) => environments::find_by_name(tx, at.project.id, name).await?,
                     None => None,
                 };
                 let facts = pipeline_facts(tx, &at.pipeline).await?;
-                Ok::<_, Error>((user, level, facts, environment))
+                Ok::<_, Error>((level, facts, environment))
             })
             .await?;
         let bearer = Bearer {
@@ -222,7 +177,7 @@ impl App {
             job: &claimed.job,
             definition: &claimed.definition,
             runner,
-            user: user.as_ref(),
+            user: claimed.user.as_deref(),
             level,
             environment: environment.as_ref(),
             now,

@@ -9,7 +9,7 @@ use footplate_store::{
     runners, settings, token_hash,
 };
 
-use super::{RunnerInfo, assign::manager, runner_of};
+use super::{RunnerInfo, greet::manager, runner_of};
 use crate::{
     App, Error, Result,
     secrets::{RUNNER_TOKEN_PREFIX, random_token},

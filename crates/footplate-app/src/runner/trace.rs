@@ -9,7 +9,11 @@ use footplate_pipeline::Event;
 use footplate_store::{Topic, Tx, jobs, projects, queue::Running};
 
 use super::{TokenJob, job_of, note_contact};
-use crate::{App, Error, Result, movement::key, variables::secrets::secret_variables};
+use crate::{
+    App, Error, Result,
+    movement::key,
+    variables::secrets::{Around, Protected, fitting},
+};
 
 /// A piece of a trace.
 #[derive(Debug, Clone)]
@@ -91,15 +95,9 @@ impl App {
                     return Ok(values);
                 };
                 if let Some(project) = projects::find(tx, job.project_id).await? {
-                    let list = secret_variables(
-                        tx,
-                        &keys,
-                        project.id,
-                        project.namespace_id,
-                        job.protected,
-                        job.environment.as_deref(),
-                    )
-                    .await?;
+                    let around = Around::read(tx, &keys, &project).await?;
+                    let all = around.secrets(Protected::on(job.protected));
+                    let list = fitting(all, job.environment.as_deref());
                     values.extend(
                         list.0
                             .into_iter()

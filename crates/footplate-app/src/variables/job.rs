@@ -5,23 +5,19 @@ use footplate_ci::{
     variables::{SortOptions, Variable, sort_and_expand},
 };
 use footplate_model::{
-    GivenVariable, Job, JobId, Pipeline, PipelineId, PipelineSource, Project, Runner, User, When,
-    environment_slug, environment_tier, group_name, slugify,
+    Job, Pipeline, PipelineSource, Project, Runner, User, When, environment_slug, environment_tier,
+    group_name, slugify,
 };
-use footplate_store::{
-    Keys, Tx,
-    environments::{self, Environment},
-    job_variables, pipelines,
-};
+use footplate_store::environments::Environment;
 
 use super::{
-    facts::{CommitFacts, PipelineFacts, ServerFacts},
+    facts::{CommitFacts, ServerFacts},
     list::{JobVariable, VariableList},
+    material::Material,
     predefined,
-    secrets::{Protected, fitting, secrets},
+    secrets::fitting,
 };
 use crate::{
-    Error, Result,
     create_pipeline::{given, project_facts, user_facts},
     definition::{DefinedVariable, Definition},
 };
@@ -40,41 +36,20 @@ pub(crate) struct JobContext<'c> {
     pub(crate) commit: &'c CommitFacts,
     pub(crate) runner: Option<&'c Runner>,
     pub(crate) token: Option<&'c str>,
-    pub(crate) protected: Protected,
-}
-
-/// Variables given with a pipeline.
-pub(crate) async fn pipeline_variables(
-    tx: &mut Tx<'_>,
-    keys: &Keys,
-    pipeline: PipelineId,
-) -> Result<Vec<GivenVariable>> {
-    let Some(sealed) = pipelines::find_variables(tx, pipeline).await? else {
-        return Ok(Vec::new());
-    };
-    serde_json::from_str(&keys.decrypt(&sealed)?).map_err(Error::internal)
 }
 
 /// All variables of a job; later ones win. Not expanded.
-pub(crate) async fn job_variables_of(
-    tx: &mut Tx<'_>,
-    keys: &Keys,
-    context: &JobContext<'_>,
-    dotenv_from: &[JobId],
-) -> Result<VariableList> {
-    let (job, pipeline, project) = (context.job, context.pipeline, context.project);
-    let environment = match &job.environment {
-        Some(name) => environments::find_by_name(tx, project.id, name).await?,
-        None => None,
-    };
+pub(crate) fn job_variables_of(context: &JobContext<'_>, material: Material) -> VariableList {
+    let (job, project) = (context.job, context.project);
+    let environment = material.environment.as_ref();
     let mut list = persisted(context);
-    list.extend(job_predefined(context, environment.as_ref()));
+    list.extend(job_predefined(context, environment));
     let facts = project_facts(project);
     list.extend(predefined::project(context.server, &facts));
     list.extend(predefined::pipeline(
         context.server,
         &facts,
-        &pipeline_facts(tx, pipeline).await?,
+        &material.pipeline,
         context.commit,
     ));
     if let Some(runner) = context.runner {
@@ -85,40 +60,12 @@ pub(crate) async fn job_variables_of(
     if let Some(user) = context.user {
         list.extend(predefined::user(&user_facts(user)));
     }
-    for id in dotenv_from {
-        list.extend(given(&job_variables::list(tx, keys, *id, true).await?));
-    }
-    let all = secrets(
-        tx,
-        keys,
-        project.id,
-        project.namespace_id,
-        context.protected,
-    )
-    .await?;
-    list.extend(fitting(all, job.environment.as_deref()));
-    list.extend(given(&pipeline_variables(tx, keys, pipeline.id).await?));
-    list.extend(given(&job_variables::list(tx, keys, job.id, false).await?));
-    persisted_environment(context, environment.as_ref(), &mut list);
-    Ok(list)
-}
-
-/// The pipeline of a job as variables tell of it.
-pub(crate) async fn pipeline_facts(tx: &mut Tx<'_>, pipeline: &Pipeline) -> Result<PipelineFacts> {
-    let upstream = match pipeline.source_job_id {
-        Some(id) => footplate_store::jobs::find(tx, id).await?,
-        None => None,
-    };
-    Ok(PipelineFacts {
-        ref_name: pipeline.ref_name.clone(),
-        tag: pipeline.tag,
-        protected: pipeline.protected,
-        source: pipeline.source,
-        created_at: pipeline.created_at,
-        iid: Some(pipeline.iid),
-        name: pipeline.name.clone(),
-        upstream: upstream.map(|bridge| (bridge.pipeline_id.0, bridge.project_id.0, bridge.id.0)),
-    })
+    list.extend(given(&material.dotenv));
+    list.extend(fitting(material.secrets, job.environment.as_deref()));
+    list.extend(given(&material.given));
+    list.extend(given(&material.own));
+    persisted_environment(context, environment, &mut list);
+    list
 }
 
 /// What exists because the job does: phase J.

@@ -4,5 +4,6 @@ pub mod facts;
 pub(crate) mod id_tokens;
 pub(crate) mod job;
 pub mod list;
+pub(crate) mod material;
 pub mod predefined;
 pub(crate) mod secrets;

@@ -1,10 +1,8 @@
 //! Variables of the instance, the groups and the project, with the environments that they belong to (`pipeline-processing.md §14`).
 
 use footplate_ci::Level;
-use footplate_model::{
-    CiVariable, NamespaceId, Project, ProjectId, VariableOwner, VariableType, wildcard_matches,
-};
-use footplate_store::{Keys, Tx, namespaces, variables};
+use footplate_model::{CiVariable, Project, VariableOwner, VariableType, wildcard_matches};
+use footplate_store::{Keys, Tx, id_list, namespaces, variables};
 
 use super::list::{JobVariable, VariableList};
 use crate::Result;
@@ -68,33 +66,36 @@ impl Secret {
     }
 }
 
-/// All of them, later ones win: the instance, the groups from the outermost in, the project; of one owner `*`, then patterns,
-/// then names.
-pub(crate) async fn secrets(
-    tx: &mut Tx<'_>,
-    keys: &Keys,
-    project: ProjectId,
-    namespace: NamespaceId,
-    protected: Protected,
-) -> Result<Vec<Secret>> {
-    let mut owners = vec![VariableOwner::Instance];
-    let groups = namespaces::list_ancestors(tx, namespace).await?;
-    owners.extend(
-        groups
-            .into_iter()
-            .rev()
-            .map(|group| VariableOwner::Group(group.id)),
-    );
-    owners.push(VariableOwner::Project(project));
-    let mut list = Vec::new();
-    for owner in owners {
-        let mut found = variables::list(tx, keys, owner).await?;
-        found.retain(|variable| protected.lets(variable));
-        found.sort_by_key(|variable| specific(&variable.environment_scope));
-        let of_owner = |variable| Secret::of(variable, level(owner));
-        list.extend(found.into_iter().map(of_owner));
+/// The variables around one project, as they are stored: of the instance, of its groups and its own.
+pub(crate) struct Around(Vec<CiVariable>);
+
+impl Around {
+    /// Reads them; later ones win: the instance, the groups from the outermost in, the project; of one owner `*`, then patterns,
+    /// then names.
+    pub(crate) async fn read(tx: &mut Tx<'_>, keys: &Keys, project: &Project) -> Result<Self> {
+        let groups = namespaces::list_ancestors(tx, project.namespace_id).await?;
+        let ids = id_list(groups.iter().map(|group| group.id.0));
+        let mut found = variables::list_around(tx, keys, project.id, &ids).await?;
+        let rank = |owner: VariableOwner| match owner {
+            VariableOwner::Instance => 0,
+            VariableOwner::Group(id) => {
+                let inner = groups.iter().position(|group| group.id == id);
+                1 + groups.len() - inner.unwrap_or_default()
+            }
+            VariableOwner::Project(_) => usize::MAX,
+        };
+        found.sort_by_key(|variable| (rank(variable.owner), specific(&variable.environment_scope)));
+        Ok(Self(found))
     }
-    Ok(list)
+
+    /// Those that count.
+    pub(crate) fn secrets(&self, protected: Protected) -> Vec<Secret> {
+        self.0
+            .iter()
+            .filter(|variable| protected.lets(variable))
+            .map(|variable| Secret::of(variable.clone(), level(variable.owner)))
+            .collect()
+    }
 }
 
 /// How near a scope comes to one environment.
@@ -141,17 +142,4 @@ pub(crate) fn fitting(secrets: Vec<Secret>, environment: Option<&str>) -> Variab
             .map(|secret| secret.variable)
             .collect(),
     )
-}
-
-/// The variables of one job from all its owners.
-pub(crate) async fn secret_variables(
-    tx: &mut Tx<'_>,
-    keys: &Keys,
-    project: ProjectId,
-    namespace: NamespaceId,
-    protected_ref: bool,
-    environment: Option<&str>,
-) -> Result<VariableList> {
-    let all = secrets(tx, keys, project, namespace, Protected::on(protected_ref)).await?;
-    Ok(fitting(all, environment))
 }

@@ -1,7 +1,7 @@
 //! Any graph and any events: a step never panics, what it leaves is at rest, and a finished pipeline has only finished jobs.
 
 use footplate_model::{FailureReason, SchedulingType, Status, When};
-use footplate_pipeline::{Event, step};
+use footplate_pipeline::{Effect, Event, JobKey, Snapshot, step};
 use proptest::prelude::*;
 
 use crate::harness::{Play, USER};
@@ -71,6 +71,20 @@ impl std::fmt::Debug for Play {
     }
 }
 
+/// What a claim loads: the pipeline, one job and its stage.
+fn narrowed(whole: &Snapshot, key: JobKey) -> Snapshot {
+    let jobs: Vec<_> = whole.job(key).cloned().into_iter().collect();
+    let stages = whole.stages.iter();
+    Snapshot {
+        pipeline: whole.pipeline.clone(),
+        stages: stages
+            .filter(|stage| jobs.iter().any(|job| job.stage == stage.position))
+            .cloned()
+            .collect(),
+        jobs,
+    }
+}
+
 proptest! {
     #[test]
     fn every_step_is_legal_and_comes_to_rest(mut play in pipelines(), events in prop::collection::vec((0..11_usize, any::<prop::sample::Index>()), 0..40)) {
@@ -96,6 +110,19 @@ proptest! {
                 prop_assert_eq!(&before, &play.snapshot, "a refused event changes nothing");
             }
             prop_assert_eq!(step(&play.snapshot, Event::Process, play.now), Ok(Vec::new()), "at rest");
+            for waiting in play.snapshot.latest().filter(|job| job.status == Status::Pending) {
+                let run = Event::Run(waiting.key);
+                // A pass over the whole also marks old attempts as seen, which nothing ever asks for.
+                let whole = step(&play.snapshot, run.clone(), play.now).map(|effects| {
+                    let old = |effect: &Effect| matches!(effect, Effect::UpdateJob(job) if job.retried);
+                    effects.into_iter().filter(|effect| !old(effect)).collect()
+                });
+                prop_assert_eq!(
+                    whole,
+                    step(&narrowed(&play.snapshot, waiting.key), run, play.now),
+                    "what begins to run looks at nothing but its stage and its pipeline"
+                );
+            }
             if matches!(play.snapshot.pipeline.status, Status::Success | Status::Failed | Status::Canceled) {
                 prop_assert!(play.snapshot.latest().all(|job| !job.status.is_executing() && job.status != Status::Pending));
                 prop_assert!(play.snapshot.pipeline.finished_at.is_some());

@@ -1,0 +1,230 @@
+//! What a claim has to know of the jobs that it looks at, read with few statements for all of them. Their pipelines are locked.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use footplate_model::{
+    FailureReason, Job, JobId, Pipeline, PipelineId, Project, ProjectId, Stage, Status, Timestamp,
+    User, UserId, policy::BuildsAccess,
+};
+use footplate_store::{Tx, artifacts, id_list, jobs, pipelines, projects, stages, users};
+
+use super::{
+    claim::{Ask, Candidate, Claimed, timeout},
+    dependencies::{Giving, artifact_sources},
+};
+use crate::{
+    Result,
+    definition::Definition,
+    movement::{Loaded, narrow},
+    secrets::{JOB_TOKEN_PREFIX, random_token},
+};
+
+/// One job that waits, with what stands around it.
+pub(super) struct Row {
+    job: Job,
+    /// `None` where it is damaged.
+    pub(super) definition: Option<Definition>,
+    pipeline: Arc<Pipeline>,
+    project: Option<Arc<Project>>,
+    user: Option<Arc<User>>,
+    sources: Vec<Job>,
+    /// Something that it takes from another job is gone.
+    missing: bool,
+}
+
+/// The jobs of one look.
+pub(super) struct Table {
+    rows: BTreeMap<JobId, Row>,
+    stages: Vec<Stage>,
+}
+
+impl Row {
+    /// Why the job fails instead of running (`runner-protocol.md §3.3`).
+    pub(super) fn refusal(&self) -> Option<FailureReason> {
+        if self.definition.is_none() {
+            return Some(FailureReason::DataIntegrityFailure);
+        }
+        let Some(project) = self.project.as_ref().filter(|project| !project.deleting) else {
+            return Some(FailureReason::ProjectDeleted);
+        };
+        if project.settings.builds_access_level == BuildsAccess::Disabled {
+            return Some(FailureReason::BuildsDisabled);
+        }
+        if !self.user.as_ref().is_some_and(|user| user.is_active()) {
+            return Some(FailureReason::UserBlocked);
+        }
+        self.missing
+            .then_some(FailureReason::MissingDependencyFailure)
+    }
+}
+
+impl Table {
+    /// Locks the pipelines of the candidates and reads those that are still pending.
+    pub(super) async fn read(
+        tx: &mut Tx<'_>,
+        candidates: &[Candidate],
+        now: Timestamp,
+    ) -> Result<Self> {
+        let of: BTreeSet<i64> = candidates.iter().map(|one| one.pipeline.0).collect();
+        let of = id_list(of);
+        let locked: HashMap<PipelineId, Arc<Pipeline>> = pipelines::lock_all(tx, &of)
+            .await?
+            .into_iter()
+            .map(|pipeline| (pipeline.id, Arc::new(pipeline)))
+            .collect();
+        let ids: BTreeSet<i64> = candidates.iter().map(|one| one.job.0).collect();
+        let mut found = jobs::list_with_definitions(tx, &id_list(ids)).await?;
+        found.retain(|(job, _)| job.status == Status::Pending);
+        let stages = stages::list_of_pipelines(tx, &of).await?;
+        let (projects, users) = (projects_of(tx, &found).await?, users_of(tx, &found).await?);
+        let mut rows = BTreeMap::new();
+        for (job, text) in found {
+            let Some(pipeline) = locked.get(&job.pipeline_id) else {
+                continue;
+            };
+            let row = Row {
+                definition: Definition::parse(&text).ok(),
+                pipeline: Arc::clone(pipeline),
+                project: projects.get(&job.project_id).cloned(),
+                user: job.user_id.and_then(|user| users.get(&user).cloned()),
+                sources: Vec::new(),
+                missing: false,
+                job,
+            };
+            rows.insert(row.job.id, row);
+        }
+        let mut table = Self { rows, stages };
+        table.read_sources(tx, now).await?;
+        Ok(table)
+    }
+
+    pub(super) fn row(&self, job: JobId) -> Option<&Row> {
+        self.rows.get(&job)
+    }
+
+    /// The jobs whose artifacts and variables these jobs take.
+    async fn read_sources(&mut self, tx: &mut Tx<'_>, now: Timestamp) -> Result<()> {
+        let mut wanted: BTreeMap<PipelineId, Giving> = BTreeMap::new();
+        for row in self.rows.values() {
+            let Some(definition) = &row.definition else {
+                continue;
+            };
+            let first = self
+                .stages
+                .iter()
+                .filter(|stage| stage.pipeline_id == row.job.pipeline_id)
+                .map(|stage| stage.position)
+                .min();
+            let of_pipeline = wanted.entry(row.job.pipeline_id).or_default();
+            of_pipeline.add(&row.job, definition, first);
+        }
+        for (pipeline, giving) in wanted {
+            let Some((stage, names)) = giving.asked() else {
+                continue;
+            };
+            let others = jobs::list_giving(tx, pipeline, stage, &names).await?;
+            let takers = self
+                .rows
+                .values_mut()
+                .filter(|row| row.job.pipeline_id == pipeline);
+            for row in takers {
+                let Some(definition) = &row.definition else {
+                    continue;
+                };
+                let sources = artifact_sources(&others, &row.job, definition);
+                row.sources = sources.into_iter().cloned().collect();
+                row.missing = missing(tx, &row.sources, now).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A job as it is when a runner has it.
+    pub(super) fn claimed(&self, job: JobId, ask: &Ask, now: Timestamp) -> Option<Claimed> {
+        let row = self.rows.get(&job)?;
+        let (definition, project) = (row.definition.clone()?, row.project.clone()?);
+        let (seconds, source) = timeout(&definition, &project, &ask.runner);
+        let graceful = ask.features.get("cancel_gracefully");
+        Some(Claimed {
+            job: Job {
+                status: Status::Running,
+                started_at: Some(now),
+                runner_id: Some(ask.runner.id),
+                runner_manager_id: Some(ask.manager),
+                timeout: Some(seconds),
+                timeout_source: Some(source),
+                graceful_cancel: graceful.is_some_and(|on| *on == true),
+                ..row.job.clone()
+            },
+            pipeline: Arc::clone(&row.pipeline),
+            sources: row.sources.clone(),
+            definition,
+            project,
+            user: row.user.clone(),
+            token: random_token(JOB_TOKEN_PREFIX),
+        })
+    }
+
+    /// The pipelines of these jobs, as the engine needs them to let the jobs begin.
+    pub(super) fn narrowed(&self, begun: &[Job]) -> Vec<Loaded> {
+        let mut of_pipeline: BTreeMap<PipelineId, Vec<&Row>> = BTreeMap::new();
+        let mut ids: Vec<JobId> = begun.iter().map(|job| job.id).collect();
+        ids.sort_unstable();
+        for row in ids.iter().filter_map(|id| self.rows.get(id)) {
+            of_pipeline.entry(row.pipeline.id).or_default().push(row);
+        }
+        of_pipeline
+            .into_values()
+            .map(|rows| {
+                let jobs: Vec<_> = rows
+                    .iter()
+                    .filter_map(|row| Some((&row.job, &row.definition.as_ref()?.engine)))
+                    .collect();
+                narrow((*rows[0].pipeline).clone(), &self.stages, &jobs)
+            })
+            .collect()
+    }
+}
+
+async fn projects_of(
+    tx: &mut Tx<'_>,
+    found: &[(Job, String)],
+) -> Result<HashMap<ProjectId, Arc<Project>>> {
+    let ids: BTreeSet<i64> = found.iter().map(|(job, _)| job.project_id.0).collect();
+    let list = projects::list_by_ids(tx, &id_list(ids)).await?;
+    Ok(list
+        .into_iter()
+        .map(|project| (project.id, Arc::new(project)))
+        .collect())
+}
+
+async fn users_of(tx: &mut Tx<'_>, found: &[(Job, String)]) -> Result<HashMap<UserId, Arc<User>>> {
+    let ids: BTreeSet<i64> = found
+        .iter()
+        .filter_map(|(job, _)| Some(job.user_id?.0))
+        .collect();
+    let list = users::list_by_ids(tx, &id_list(ids)).await?;
+    Ok(list
+        .into_iter()
+        .map(|user| (user.id, Arc::new(user)))
+        .collect())
+}
+
+/// Whether a job that gave something does not have it any more.
+async fn missing(tx: &mut Tx<'_>, sources: &[Job], now: Timestamp) -> Result<bool> {
+    for source in sources {
+        let had = source
+            .artifacts
+            .iter()
+            .any(|artifact| artifact.file_type == "archive");
+        let over = source.artifacts_expire_at.is_some_and(|end| end <= now);
+        let expired = had && over && !artifacts::is_locked(tx, source.id).await?;
+        if source.status.is_completed() && (source.erased_at.is_some() || expired) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
