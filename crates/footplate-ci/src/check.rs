@@ -179,7 +179,7 @@ impl Check {
     pub fn integers(&mut self, at: &str, attribute: &str, node: &Node) -> Option<Vec<i64>> {
         let one = |node: &Node| {
             if let Value::Int(number) = node.value {
-                i64::try_from(number).ok()
+                i64::try_from(number.get()).ok()
             } else {
                 None
             }
@@ -296,7 +296,7 @@ pub fn json(node: &Node) -> Json {
         Value::Null | Value::Binary(_) => Json::Null,
         Value::Bool(flag) => Json::Bool(*flag),
         Value::Int(number) => {
-            i64::try_from(*number).map_or_else(|_| Json::from(*number as f64), Json::from)
+            i64::try_from(number.get()).map_or_else(|_| Json::from(number.get() as f64), Json::from)
         }
         Value::Float(number) => Json::from(*number),
         Value::Str(text) | Value::Symbol(text) => Json::from(&**text),

@@ -8,11 +8,13 @@ use std::{
 use libyaml_safer::{Event, EventData, Mark, Parser, ScalarStyle};
 
 use super::{
-    Key, Limits, Map, Node, Span, Value, YamlError,
+    Entry, Key, Limits, Map, Node, Span, Value, YamlError,
     documents::Document,
     error::syntax,
+    exact,
     merge::merge,
     tags::{after_colon, scalar_value, unspecified},
+    words::Words,
 };
 
 /// What a node costs in memory, roughly as Ruby counts it.
@@ -145,12 +147,11 @@ struct Loader<'r> {
     /// The block scalar at that end was met.
     met_open_end: bool,
     duplicates: Vec<(Node, Span)>,
-    /// Keys that were met below the root.
-    words: HashSet<Arc<str>>,
+    words: Words,
+    /// Lists and mappings grow in these, until their sizes are known.
+    lists: Vec<Vec<Node>>,
+    mappings: Vec<Vec<Entry>>,
 }
-
-/// So many different keys are remembered.
-const WORDS: usize = 256;
 
 #[derive(Clone)]
 struct Anchored {
@@ -189,7 +190,9 @@ impl Loader<'_> {
             open_at,
             met_open_end: false,
             duplicates: Vec::new(),
-            words: HashSet::new(),
+            words: Words::new(),
+            lists: Vec::new(),
+            mappings: Vec::new(),
         };
         let node = loader.document();
         let duplicates = loader.duplicates;
@@ -303,7 +306,7 @@ impl Loader<'_> {
                 let cost = NODE_COST + value.len().saturating_sub(EMBEDDED);
                 self.spend(cost)?;
                 let plain = style == ScalarStyle::Plain;
-                let value = scalar_value(tag.as_deref(), &value, plain)?;
+                let value = scalar_value(tag.as_deref(), &value, plain, &mut self.words)?;
                 let node = Node::new(value, span);
                 self.anchor(anchor, &node, cost, 0);
                 Ok(Built {
@@ -384,7 +387,7 @@ impl Loader<'_> {
         let before = self.spent;
         self.spend(NODE_COST)?;
         self.open(anchor.as_ref(), tag);
-        let (mut items, mut deepest) = (Vec::new(), 0);
+        let (mut items, mut deepest) = (self.lists.pop().unwrap_or_default(), 0);
         loop {
             let event = self.next()?;
             if event.data == EventData::SequenceEnd {
@@ -394,6 +397,7 @@ impl Loader<'_> {
             deepest = deepest.max(built.depth + 1);
             items.push(built.node);
         }
+        self.lists.push(exact(&mut items));
         let value = match tag {
             Some("!reference") => {
                 let list = Node::new(Value::Seq(Arc::new(items)), span);
@@ -434,7 +438,8 @@ impl Loader<'_> {
         let before = self.spent;
         self.spend(NODE_COST)?;
         self.open(anchor.as_ref(), tag);
-        let (mut map, mut deepest) = (Map::default(), 0);
+        let room = self.mappings.pop().unwrap_or_default();
+        let (mut map, mut deepest) = (Map::with_room(room), 0);
         let mut merged: HashSet<Key> = HashSet::new();
         loop {
             let event = self.next()?;
@@ -442,7 +447,7 @@ impl Loader<'_> {
                 break;
             }
             let text_tag = matches!(&event.data, EventData::Scalar { tag: Some(tag), .. } if tag == "tag:yaml.org,2002:str");
-            let key = self.key(event, depth)?;
+            let key = self.node(event, depth + 1)?;
             let value_event = self.next()?;
             let is_sequence = matches!(value_event.data, EventData::SequenceStart { .. });
             let is_mapping = matches!(value_event.data, EventData::MappingStart { .. });
@@ -460,6 +465,7 @@ impl Loader<'_> {
                 self.duplicates.push((key.node, first));
             }
         }
+        let map = map.without_room(&mut self.mappings);
         let value = match tag {
             Some("!reference") => {
                 Value::Reference(Arc::new(Node::new(Value::Map(Arc::new(map)), span)))
@@ -481,24 +487,5 @@ impl Loader<'_> {
             depth: deepest,
             from_alias: false,
         })
-    }
-}
-
-impl Loader<'_> {
-    /// A key. Below the root the same few words come again and again; they share their text.
-    fn key(&mut self, event: Event, depth: usize) -> Result<Built, YamlError> {
-        let mut built = self.node(event, depth + 1)?;
-        if depth > 0
-            && let Value::Str(text) = &mut built.node.value
-        {
-            match self.words.get(&**text) {
-                Some(known) => *text = Arc::clone(known),
-                None if self.words.len() < WORDS => {
-                    self.words.insert(Arc::clone(text));
-                }
-                None => {}
-            }
-        }
-        Ok(built)
     }
 }

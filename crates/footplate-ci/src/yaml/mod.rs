@@ -8,6 +8,8 @@ mod load;
 mod merge;
 mod scalar;
 mod tags;
+mod whole;
+mod words;
 
 use std::{hash::Hash, sync::Arc};
 
@@ -19,6 +21,7 @@ pub use error::YamlError;
 pub use limits::Limits;
 pub use load::load;
 pub(crate) use load::{Loaded, load_document};
+pub use whole::Whole;
 
 /// Nodes of a configuration when everything is in its place: `extends` and `!reference` may bring in much with few words.
 pub(crate) const MAX_RESOLVED: usize = 1_000_000;
@@ -53,7 +56,7 @@ pub enum Value {
     /// True or false.
     Bool(bool),
     /// A whole number.
-    Int(i128),
+    Int(Whole),
     /// A number with a fraction.
     Float(f64),
     /// Text.
@@ -163,7 +166,8 @@ impl Map {
         self.find(key).map(|place| &self.entries[place].value)
     }
 
-    fn find(&self, key: &str) -> Option<usize> {
+    /// The place of a key, be it text or a symbol.
+    pub(crate) fn find(&self, key: &str) -> Option<usize> {
         match &self.places {
             Some(places) => places
                 .get(&Text(key))
@@ -210,6 +214,22 @@ impl Map {
         }
     }
 
+    /// An empty one that has room already.
+    pub(super) fn with_room(entries: Vec<Entry>) -> Self {
+        Self {
+            entries,
+            places: None,
+        }
+    }
+
+    /// The same without room that it does not need, which goes back to `spare`. Most mappings are small and live long.
+    pub(super) fn without_room(mut self, spare: &mut Vec<Vec<Entry>>) -> Self {
+        if self.places.is_none() {
+            spare.push(exact(&mut self.entries));
+        }
+        self
+    }
+
     /// Adds an entry whose key is not there.
     fn push(&mut self, entry: Entry) {
         if let Some(places) = &mut self.places {
@@ -252,21 +272,14 @@ impl Map {
         }
     }
 
-    /// The same keys with other values.
-    ///
-    /// # Errors
-    /// The first that `value` gives.
-    pub fn try_map<E>(
-        &self,
-        mut value: impl FnMut(&Entry) -> Result<Option<Node>, E>,
-    ) -> Result<Self, E> {
-        let mut out = self.clone();
-        for entry in &mut out.entries {
-            if let Some(new) = value(entry)? {
-                entry.value = new;
-            }
-        }
-        Ok(out)
+    /// The entry of a place.
+    pub(crate) fn at(&self, place: usize) -> &Entry {
+        &self.entries[place]
+    }
+
+    /// The value of a place, to be replaced.
+    pub(crate) fn value_mut(&mut self, place: usize) -> &mut Node {
+        &mut self.entries[place].value
     }
 
     /// Removes a key.
@@ -291,6 +304,13 @@ impl Map {
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
+}
+
+/// Leaves the items in a list of just their size, and gives back the emptied one.
+pub(super) fn exact<T>(items: &mut Vec<T>) -> Vec<T> {
+    let mut fitted = Vec::with_capacity(items.len());
+    fitted.append(items);
+    std::mem::replace(items, fitted)
 }
 
 impl Node {
@@ -362,33 +382,55 @@ impl Node {
     /// This node with `over` laid upon it: mappings are merged key by key, anything else is replaced (`ci-yaml.md §5.1`).
     #[must_use]
     pub fn deep_merge(&self, over: &Self) -> Self {
-        self.clone().overlaid(over)
+        self.clone().overlaid(over.clone())
     }
 
-    /// The same of a node that is not needed any more: only what others share is copied.
+    /// The same of nodes that are not needed any more: only what others share is copied.
     #[must_use]
-    pub fn overlaid(mut self, over: &Self) -> Self {
+    pub fn overlaid(mut self, over: Self) -> Self {
         let (Value::Map(base), Value::Map(upper)) = (&mut self.value, &over.value) else {
-            return over.clone();
+            return over;
         };
         if base.is_empty() {
-            return over.clone();
+            return over;
         }
-        let base = Arc::make_mut(base);
-        for entry in upper.iter() {
+        let new = |entry: &&Entry| base.place_of(&entry.key).is_none();
+        let room = match base.places {
+            None => upper.iter().filter(new).count(),
+            Some(_) => 0,
+        };
+        let span = over.span;
+        let Value::Map(upper) = over.value else {
+            return self;
+        };
+        let base = with_room(base, room);
+        for entry in Arc::unwrap_or_clone(upper).entries {
             match base.place_of(&entry.key) {
                 Some(place) => {
                     let old = &mut base.entries[place];
                     let below = std::mem::replace(&mut old.value.value, Value::Null);
-                    old.value = Self::new(below, old.value.span).overlaid(&entry.value);
+                    old.value = Self::new(below, old.value.span).overlaid(entry.value);
                     old.key.span = entry.key.span;
                 }
-                None => base.push(entry.clone()),
+                None => base.push(entry),
             }
         }
-        self.span = over.span;
+        self.span = span;
         self
     }
+}
+
+/// A mapping that nobody else has, with room for so many entries more and no other.
+fn with_room(shared: &mut Arc<Map>, more: usize) -> &mut Map {
+    if Arc::get_mut(shared).is_none() {
+        let mut entries = Vec::with_capacity(shared.len() + more);
+        entries.extend_from_slice(&shared.entries);
+        let places = shared.places.clone();
+        *shared = Arc::new(Map { entries, places });
+    }
+    let own = Arc::make_mut(shared);
+    own.entries.reserve_exact(more);
+    own
 }
 
 #[cfg(test)]
@@ -408,7 +450,7 @@ mod tests {
     }
 
     fn number(value: i128) -> Node {
-        Node::new(Value::Int(value), Span::default())
+        Node::new(Value::Int(value.into()), Span::default())
     }
 
     proptest! {
@@ -439,7 +481,7 @@ mod tests {
                 let wanted = |sign: bool| list.iter().find(|(own, symbol, _)| *own == name && *symbol == sign);
                 let expected = wanted(false).or_else(|| wanted(true)).map(|(_, _, value)| *value);
                 let found = map.get(&name).map(|node| match node.value {
-                    Value::Int(value) => value,
+                    Value::Int(value) => value.get(),
                     _ => -1,
                 });
                 prop_assert_eq!(found, expected);

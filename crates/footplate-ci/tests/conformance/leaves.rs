@@ -184,7 +184,7 @@ fn tree(node: &Node, case: &Json) -> Option<String> {
             false,
         )
     };
-    let root = map.as_map().unwrap();
+    let root = map.as_map().unwrap().clone();
     let resolved = if extending {
         extends::resolve(root).map_err(|error| error.to_string())
     } else {
