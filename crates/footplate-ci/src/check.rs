@@ -8,6 +8,7 @@ use crate::{
     diagnostic::Diagnostic,
     durations,
     expr::{Condition, ExprError},
+    keywords::plain,
     suggest::did_you_mean,
     yaml::{Map, Node, Span, Value},
 };
@@ -23,6 +24,8 @@ pub struct Check {
     keywords: bool,
     /// Conditions that were read, by their texts: many jobs have the same.
     conditions: HashMap<Arc<str>, Arc<Condition>>,
+    /// The last value of each keyword without a fault, and what it became: jobs that extend the same one share its values.
+    last: Vec<(&'static str, Node, Arc<Json>)>,
 }
 
 impl Check {
@@ -60,16 +63,43 @@ impl Check {
             warnings: Vec::new(),
             keywords: self.keywords,
             conditions: std::mem::take(&mut self.conditions),
+            last: std::mem::take(&mut self.last),
         }
     }
 
     /// What an inner one knows, with its faults only where they are `told`.
     pub(crate) fn take(&mut self, inner: Self, told: bool) {
         self.conditions = inner.conditions;
+        self.last = inner.last;
         if told {
             self.errors.extend(inner.errors);
             self.warnings.extend(inner.warnings);
         }
+    }
+
+    /// Reads a plain keyword; a value that the last one of its name shares with this one only once.
+    pub(crate) fn keyword(
+        &mut self,
+        name: &'static str,
+        at: &str,
+        node: &Node,
+    ) -> Option<Arc<Json>> {
+        let place = self.last.iter().position(|(known, ..)| *known == name);
+        if let Some((_, last, json)) = place.map(|place| &self.last[place])
+            && last.is_same(node)
+        {
+            return Some(Arc::clone(json));
+        }
+        let told = (self.errors.len(), self.warnings.len());
+        let json = Arc::new(plain(name)?(self, at, node)?);
+        if told == (self.errors.len(), self.warnings.len()) {
+            let new = (name, node.clone(), Arc::clone(&json));
+            match place {
+                Some(place) => self.last[place] = new,
+                None => self.last.push(new),
+            }
+        }
+        Some(json)
     }
 
     /// Reads a condition, each text once.

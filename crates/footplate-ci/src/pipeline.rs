@@ -3,7 +3,7 @@
 use std::{collections::HashSet, sync::Arc};
 
 use footplate_model::{Need, PipelineSource};
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
 use crate::{
     ask::{Answer, Answers, Origin, Request},
@@ -11,6 +11,7 @@ use crate::{
     diagnostic::Diagnostic,
     expand::{Instance, of_rule},
     expr::{Atom, Evaluation, Expr},
+    job::DEFAULT_ONLY,
     keywords::{
         rules::{PathRule, Rule},
         variables::YamlVariable,
@@ -237,7 +238,7 @@ pub struct Chosen {
     /// The job.
     pub instance: Arc<Instance>,
     /// `when` after rules.
-    pub when: String,
+    pub when: &'static str,
     /// `start_in`, as written.
     pub start_in: Option<String>,
     /// May fail.
@@ -329,7 +330,7 @@ pub fn evaluate(
         WorkflowOutcome::Passed(None) => {}
         WorkflowOutcome::Passed(Some(rule)) => {
             result.workflow_variables.clone_from(&rule.variables);
-            if let Some(Json::Object(over)) = &rule.auto_cancel {
+            if let Some(Json::Object(over)) = rule.auto_cancel.as_deref() {
                 let mut merged = result
                     .auto_cancel
                     .as_ref()
@@ -354,12 +355,13 @@ pub fn evaluate(
         return None;
     }
     let mut faults = Faults::new(&config.stages);
+    result.jobs.reserve_exact(instances.len());
     for (instance, decision) in instances.iter().zip(decisions.0.drain(..).flatten()) {
         match decision {
             Decision::Failed(message) => {
                 faults.add(instance, Diagnostic::new(message, instance.job.span));
             }
-            Decision::Out(why) => result.absent.push((instance.name.clone(), why)),
+            Decision::Out(why) => result.absent.push((instance.name.clone(), *why)),
             Decision::In(chosen, circle) => {
                 result.jobs.push(*chosen);
                 if let Some(circle) = circle {
@@ -401,7 +403,7 @@ fn workflow<'c>(
             Matched::No(traces) => looked.push(traces.looked(entry, rule, false)),
             Matched::Yes(traces) => {
                 looked.push(traces.looked(entry.clone(), rule, true));
-                if rule.when.as_deref() != Some("never") {
+                if rule.when != Some("never") {
                     outcome = WorkflowOutcome::Passed(Some(rule));
                 }
                 decided = Some((entry, rule));
@@ -411,7 +413,7 @@ fn workflow<'c>(
     }
     let mut why = match decided {
         Some((entry, rule)) => Why {
-            when: rule.when.clone(),
+            when: rule.when.map(str::to_owned),
             ..Why::new(entry, rule.span)
         },
         None => Why::new("no workflow rule matched", config.workflow.span),
@@ -424,7 +426,7 @@ fn workflow<'c>(
 enum Decision {
     /// It is in the pipeline; its variables may refer to each other in a circle.
     In(Box<Chosen>, Option<CollectionError>),
-    Out(Why),
+    Out(Box<Why>),
     Failed(String),
 }
 
@@ -437,7 +439,7 @@ fn decide(
 ) -> Option<Decision> {
     let job = &instance.job;
     let mut chosen = Chosen {
-        when: job.when.clone(),
+        when: job.when,
         start_in: job.start_in.clone(),
         allow_failure: job.allow_failure,
         exit_codes: job.exit_codes.clone(),
@@ -454,7 +456,7 @@ fn decide(
             chosen.why = why;
             Decision::In(Box::new(chosen), variables.circle())
         } else {
-            Decision::Out(why)
+            Decision::Out(Box::new(why))
         });
     };
     let mut looked = Vec::with_capacity(rules.len());
@@ -470,13 +472,13 @@ fn decide(
                 let entry = format!("rules[{number}]");
                 looked.push(traces.looked(entry.clone(), rule, true));
                 let why = Why {
-                    when: rule.when.clone(),
+                    when: rule.when.map(str::to_owned),
                     looked_at: looked,
                     ..Why::new(entry, rule.span)
                 };
                 let why = why.told(variables);
-                if rule.when.as_deref() == Some("never") {
-                    return Some(Decision::Out(why));
+                if rule.when == Some("never") {
+                    return Some(Decision::Out(Box::new(why)));
                 }
                 chosen.why = why;
                 apply(rule, &mut chosen);
@@ -488,12 +490,12 @@ fn decide(
         looked_at: looked,
         ..Why::new("no rule matched", job.span)
     };
-    Some(Decision::Out(why.told(variables)))
+    Some(Decision::Out(Box::new(why.told(variables))))
 }
 
 fn apply(rule: &Rule, chosen: &mut Chosen) {
-    if let Some(when) = &rule.when {
-        chosen.when.clone_from(when);
+    if let Some(when) = rule.when {
+        chosen.when = when;
         chosen.start_in.clone_from(&rule.start_in);
     }
     if let Some(allow) = rule.allow_failure {
@@ -517,8 +519,7 @@ fn policies(
     answers: &mut Answers,
 ) -> Option<(bool, Why)> {
     let mut why = Why::new("always", job.span);
-    let default = json!({"refs": ["branches", "tags"]});
-    let bare = job.except.is_none() && job.only.as_ref() == Some(&default);
+    let bare = job.except.is_none() && job.only.as_ref() == Some(&*DEFAULT_ONLY);
     for (word, policy, wanted) in [("only", &job.only, true), ("except", &job.except, false)] {
         let Some(policy) = policy else { continue };
         for part in policy_parts(word, policy, job, context, variables, answers)? {

@@ -421,7 +421,7 @@ fn of_job(instance: &Instance) -> Vec<Own<'_>> {
         ("CI_JOB_GROUP_NAME", group_name(name).into()),
         ("CI_JOB_STAGE", job.stage.as_str().into()),
     ];
-    if matches!(job.when.as_str(), "manual" | "delayed") {
+    if matches!(job.when, "manual" | "delayed") {
         own.push(("CI_JOB_MANUAL", "true".into()));
     }
     if let Some((number, _)) = instance.number {

@@ -152,7 +152,7 @@ impl Includer<'_> {
                     return fault(rule.span, format!("include:{message}"));
                 }
                 Matched::No(_) => {}
-                Matched::Yes(_) => return Ok(rule.when.as_deref() != Some("never")),
+                Matched::Yes(_) => return Ok(rule.when != Some("never")),
             }
         }
         Ok(false)

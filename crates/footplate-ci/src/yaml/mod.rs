@@ -78,7 +78,11 @@ pub enum Value {
 pub struct Map {
     entries: Vec<Entry>,
     /// Places by key, once there are more than a few: comparing a handful of keys is cheaper than hashing.
-    places: Option<IndexMap<Key, usize>>,
+    #[expect(
+        clippy::box_collection,
+        reason = "most mappings are small, and have none"
+    )]
+    places: Option<Box<IndexMap<Key, usize>>>,
 }
 
 /// A key with its place, and the value.
@@ -244,7 +248,7 @@ impl Map {
     fn number(&mut self) {
         let keys = self.entries.iter().map(|entry| Key::of(&entry.key));
         self.places = (self.entries.len() > FEW)
-            .then(|| keys.enumerate().map(|(place, key)| (key, place)).collect());
+            .then(|| Box::new(keys.enumerate().map(|(place, key)| (key, place)).collect()));
     }
 
     /// A key as it was written, with its place.
@@ -371,6 +375,18 @@ impl Node {
             | Value::Str(_)
             | Value::Symbol(_)
             | Value::Binary(_) => true,
+        }
+    }
+
+    /// Whether it surely is the same value as another: what is shared is looked at from outside only.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (&self.value, &other.value) {
+            (Value::Seq(one), Value::Seq(other)) => Arc::ptr_eq(one, other),
+            (Value::Map(one), Value::Map(other)) => Arc::ptr_eq(one, other),
+            (Value::Str(one), Value::Str(other)) => Arc::ptr_eq(one, other),
+            (Value::Int(one), Value::Int(other)) => one == other,
+            (Value::Bool(one), Value::Bool(other)) => one == other,
+            _ => false,
         }
     }
 
