@@ -1,6 +1,6 @@
 //! Rules evaluated for one pipeline: which jobs are in it, how, and why (`ci-yaml.md §9.2`, `§12.2`, `§22`).
 
-use std::{collections::HashSet, sync::Arc};
+use std::{borrow::Cow, collections::HashSet, sync::Arc};
 
 use footplate_model::{Need, PipelineSource};
 use serde_json::Value as Json;
@@ -72,7 +72,7 @@ pub struct Traces {
 
 impl Traces {
     /// As an entry that was looked at.
-    pub(crate) fn looked(self, entry: String, rule: &Rule, matched: bool) -> Looked {
+    pub(crate) fn looked(self, entry: Cow<'static, str>, rule: &Rule, matched: bool) -> Looked {
         Looked {
             entry,
             line: rule.span.line,
@@ -345,10 +345,14 @@ pub fn evaluate(
     let workflow_variables = std::mem::take(&mut result.workflow_variables);
     let scope = PipelineScope::new(context, config, &workflow_variables);
     decisions.0.resize_with(instances.len(), || None);
+    let mut told = Arc::default();
     for (instance, known) in instances.iter().zip(&mut decisions.0) {
         if known.is_none() {
             let variables = JobScope::new(&scope, instance, &[]);
             *known = decide(context, instance, &variables, answers);
+            if let Some(Decision::In(chosen, _)) = known {
+                chosen.why.share(&mut told);
+            }
         }
     }
     if decisions.0.iter().any(Option::is_none) {
@@ -394,9 +398,9 @@ fn workflow<'c>(
     let variables = PipelineScope::new(context, config, &[]);
     let mut looked = Vec::new();
     let mut outcome = WorkflowOutcome::Filtered;
-    let mut decided: Option<(String, &Rule)> = None;
+    let mut decided: Option<(Cow<'static, str>, &Rule)> = None;
     for (number, rule) in rules.iter().enumerate() {
-        let entry = format!("workflow:rules[{number}]");
+        let entry = Cow::from(format!("workflow:rules[{number}]"));
         match matches(rule, &variables, &Origin::default(), answers, "workflow") {
             Matched::Missing => return (WorkflowOutcome::Missing, None),
             Matched::Failed(message) => return (WorkflowOutcome::Failed(message), None),
@@ -466,10 +470,10 @@ fn decide(
             Matched::Missing => return None,
             Matched::Failed(message) => return Some(Decision::Failed(message)),
             Matched::No(traces) => {
-                looked.push(traces.looked(format!("rules[{number}]"), rule, false));
+                looked.push(traces.looked(rule_name(number), rule, false));
             }
             Matched::Yes(traces) => {
-                let entry = format!("rules[{number}]");
+                let entry = rule_name(number);
                 looked.push(traces.looked(entry.clone(), rule, true));
                 let why = Why {
                     when: rule.when.map(str::to_owned),
@@ -491,6 +495,15 @@ fn decide(
         ..Why::new("no rule matched", job.span)
     };
     Some(Decision::Out(Box::new(why.told(variables))))
+}
+
+/// A rule by its number. The first few are what most jobs are decided by.
+fn rule_name(number: usize) -> Cow<'static, str> {
+    const FIRST: [&str; 4] = ["rules[0]", "rules[1]", "rules[2]", "rules[3]"];
+    match FIRST.get(number) {
+        Some(name) => (*name).into(),
+        None => format!("rules[{number}]").into(),
+    }
 }
 
 fn apply(rule: &Rule, chosen: &mut Chosen) {
@@ -530,7 +543,7 @@ fn policies(
             why.looked_at.push(part);
             if matched != wanted {
                 if bare {
-                    why.decided_by.push_str(" (default)");
+                    why.decided_by.to_mut().push_str(" (default)");
                     why.looked_at.clear();
                 }
                 return Some((false, why));
@@ -561,7 +574,7 @@ fn policy_parts(
         })
     };
     let part = |key: &str, matched: bool| Looked {
-        entry: format!("{word}:{key}"),
+        entry: format!("{word}:{key}").into(),
         line: job.span.line,
         file: job.span.file,
         matched,

@@ -84,7 +84,7 @@ impl Resolver<'_> {
                         list.get_or_insert_with(|| items.to_vec())[at] = new;
                     }
                 }
-                list.map(|list| Value::Seq(Arc::new(list)))
+                list.map(|list| Value::Seq(list.into()))
             }
             Value::Map(map) => {
                 let mut out: Option<Map> = None;

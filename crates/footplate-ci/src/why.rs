@@ -2,7 +2,7 @@
 //!
 //! Kept with numbers of files ([`Why`]); shown with their names and the way they were included ([`Shown`]).
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map as JsonMap, Value as Json, json};
@@ -101,7 +101,7 @@ pub enum PathKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Looked {
     /// `rules[0]`, `only:refs`, …
-    pub entry: String,
+    pub entry: Cow<'static, str>,
     /// Line of the entry.
     pub line: u32,
     /// Number of its file.
@@ -127,7 +127,7 @@ pub struct Looked {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Why {
     /// The one entry that decided: `always`, `rules[2]`, `no rule matched`, `only:refs`, `except:variables`, …
-    pub decided_by: String,
+    pub decided_by: Cow<'static, str>,
     /// Line of the deciding entry.
     pub line: u32,
     /// Number of its file.
@@ -141,9 +141,13 @@ pub struct Why {
     /// Earlier entries that are left out here because there were too many.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub omitted: usize,
-    /// Variables of the conditions, and where they come from.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub variables: Vec<Provenance>,
+    /// Variables of the conditions, and where they come from. Many jobs have the same.
+    #[serde(
+        default,
+        skip_serializing_if = "<[Provenance]>::is_empty",
+        with = "crate::shared::list"
+    )]
+    pub variables: Arc<[Provenance]>,
 }
 
 fn is_zero(number: &usize) -> bool {
@@ -152,7 +156,7 @@ fn is_zero(number: &usize) -> bool {
 
 impl Why {
     /// Decided by an entry.
-    pub fn new(decided_by: impl Into<String>, span: Span) -> Self {
+    pub fn new(decided_by: impl Into<Cow<'static, str>>, span: Span) -> Self {
         Self {
             decided_by: decided_by.into(),
             line: span.line,
@@ -160,7 +164,7 @@ impl Why {
             when: None,
             looked_at: Vec::new(),
             omitted: 0,
-            variables: Vec::new(),
+            variables: Arc::default(),
         }
     }
 
@@ -192,8 +196,9 @@ impl Why {
                 Provenance {
                     name: name.to_owned(),
                     value: variables.seen(name).map(|found| {
-                        let value = if found.masked { MASKED } else { found.value };
-                        value.to_owned()
+                        let mut value = if found.masked { MASKED } else { found.value }.to_owned();
+                        shorten(&mut value);
+                        value
                     }),
                     level: levels.next(),
                     over: levels.collect(),
@@ -207,16 +212,14 @@ impl Why {
     #[must_use]
     fn fitted(mut self) -> Self {
         self.looked_at.iter_mut().for_each(Looked::shorten);
-        self.variables
-            .iter_mut()
-            .filter_map(|variable| variable.value.as_mut())
-            .for_each(shorten);
         // The count is needed only where it may matter.
         while self.size_at_most() > MAX_BYTES && self.bytes() > MAX_BYTES {
             if self.looked_at.len() > 1 {
                 self.looked_at.remove(0);
                 self.omitted += 1;
-            } else if self.variables.pop().is_none() {
+            } else if let [fewer @ .., _] = &*self.variables {
+                self.variables = fewer.into();
+            } else {
                 let Some(last) = self.looked_at.last_mut() else {
                     break;
                 };
@@ -226,6 +229,15 @@ impl Why {
             }
         }
         self
+    }
+
+    /// Shares its variables with another one, where they are the same.
+    pub(crate) fn share(&mut self, last: &mut Arc<[Provenance]>) {
+        if self.variables == *last {
+            self.variables = Arc::clone(last);
+        } else {
+            *last = Arc::clone(&self.variables);
+        }
     }
 
     fn bytes(&self) -> usize {

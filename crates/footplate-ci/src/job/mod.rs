@@ -82,7 +82,7 @@ pub struct Job {
     /// Which root variables it takes.
     pub inherit_variables: Inherit,
     /// Needs; `None` = follows the stages.
-    pub needs: Option<Needs>,
+    pub needs: Option<Box<Needs>>,
     /// `dependencies`.
     pub dependencies: Option<Vec<String>>,
     /// `only` in long form, with its default.

@@ -181,7 +181,7 @@ impl Reader<'_> {
             JobKind::Bridge => NeedKind::Bridge,
             _ => NeedKind::CrossDependency,
         };
-        self.job.needs = needs(check, &at, node, &[NeedKind::Job, other]);
+        self.job.needs = needs(check, &at, node, &[NeedKind::Job, other]).map(Box::new);
         self.job.places.needs = places_of_needs(node);
     }
 

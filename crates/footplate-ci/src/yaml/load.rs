@@ -11,7 +11,6 @@ use super::{
     Entry, Key, Limits, Map, Node, Span, Value, YamlError,
     documents::Document,
     error::syntax,
-    exact,
     merge::merge,
     tags::{after_colon, scalar_value, unspecified},
     words::Words,
@@ -397,16 +396,13 @@ impl Loader<'_> {
             deepest = deepest.max(built.depth + 1);
             items.push(built.node);
         }
-        self.lists.push(exact(&mut items));
+        let list: Arc<[Node]> = items.drain(..).collect();
+        self.lists.push(items);
         let value = match tag {
-            Some("!reference") => {
-                let list = Node::new(Value::Seq(Arc::new(items)), span);
-                Value::Reference(Arc::new(list))
-            }
+            Some("!reference") => Value::Reference(Arc::new(Node::new(Value::Seq(list), span))),
             Some("!omap" | "tag:yaml.org,2002:omap") => {
                 let mut map = Map::default();
-                items
-                    .iter()
+                list.iter()
                     .filter_map(Node::as_map)
                     .flat_map(Map::iter)
                     .for_each(|entry| {
@@ -417,7 +413,7 @@ impl Loader<'_> {
             Some(tag) if tag.starts_with("!ruby/array:") || tag.starts_with("!seq:") => {
                 return Err(unspecified(after_colon(tag)));
             }
-            Some(_) | None => Value::Seq(Arc::new(items)),
+            Some(_) | None => Value::Seq(list),
         };
         let node = Node::new(value, span);
         self.anchor(anchor, &node, self.spent - before, deepest);

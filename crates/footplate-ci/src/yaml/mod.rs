@@ -66,7 +66,7 @@ pub enum Value {
     /// `!!binary`.
     Binary(Arc<[u8]>),
     /// A list.
-    Seq(Arc<Vec<Node>>),
+    Seq(Arc<[Node]>),
     /// A mapping.
     Map(Arc<Map>),
     /// `!reference` with its argument.
@@ -78,10 +78,7 @@ pub enum Value {
 pub struct Map {
     entries: Vec<Entry>,
     /// Places by key, once there are more than a few: comparing a handful of keys is cheaper than hashing.
-    #[expect(
-        clippy::box_collection,
-        reason = "most mappings are small, and have none"
-    )]
+    /// Boxed, because most mappings have none.
     places: Option<Box<IndexMap<Key, usize>>>,
 }
 
@@ -229,7 +226,9 @@ impl Map {
     /// The same without room that it does not need, which goes back to `spare`. Most mappings are small and live long.
     pub(super) fn without_room(mut self, spare: &mut Vec<Vec<Entry>>) -> Self {
         if self.places.is_none() {
-            spare.push(exact(&mut self.entries));
+            let mut fitted = Vec::with_capacity(self.entries.len());
+            fitted.append(&mut self.entries);
+            spare.push(std::mem::replace(&mut self.entries, fitted));
         }
         self
     }
@@ -308,13 +307,6 @@ impl Map {
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
-}
-
-/// Leaves the items in a list of just their size, and gives back the emptied one.
-pub(super) fn exact<T>(items: &mut Vec<T>) -> Vec<T> {
-    let mut fitted = Vec::with_capacity(items.len());
-    fitted.append(items);
-    std::mem::replace(items, fitted)
 }
 
 impl Node {
