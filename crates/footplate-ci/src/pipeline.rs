@@ -126,6 +126,7 @@ pub fn matches(
             PathOutcome::Failed(message) => {
                 return Matched::Failed(format!("Failed to parse rule for {owner}: {message}"));
             }
+            PathOutcome::TooLarge(error) => return Matched::Failed(format!("{owner}: {error}")),
         }
     }
     Matched::Yes(traces)
@@ -149,6 +150,8 @@ enum PathOutcome {
     Found(PathMatch),
     Missing,
     Failed(String),
+    /// Its patterns cannot be expanded.
+    TooLarge(CollectionError),
 }
 
 fn path_rule(
@@ -163,7 +166,10 @@ fn path_rule(
         .into_iter()
         .flatten()
         .chain(rule.paths.iter().flatten());
-    let expanded = reachable(texts.map(String::as_str), variables);
+    let expanded = match reachable(texts.map(String::as_str), variables) {
+        Ok(expanded) => expanded,
+        Err(error) => return PathOutcome::TooLarge(error),
+    };
     let fill = |text: &String| filled(text, &expanded);
     let request = if kind == PathKind::Changes {
         Request::Changes(rule.compare_to.as_ref().map(fill))
@@ -365,9 +371,9 @@ pub fn evaluate(
             Decision::Failed(message) => {
                 faults.add(instance, Diagnostic::new(message, instance.job.span));
             }
-            Decision::Out(why) => result.absent.push((instance.name.clone(), *why)),
+            Decision::Out(why) => result.absent.push((instance.name.clone(), why)),
             Decision::In(chosen, circle) => {
-                result.jobs.push(*chosen);
+                result.jobs.push(chosen);
                 if let Some(circle) = circle {
                     let message = format!("{}: {circle}", instance.name);
                     faults.add(instance, Diagnostic::new(message, instance.job.span));
@@ -429,8 +435,8 @@ fn workflow<'c>(
 #[derive(Debug)]
 enum Decision {
     /// It is in the pipeline; its variables may refer to each other in a circle.
-    In(Box<Chosen>, Option<CollectionError>),
-    Out(Box<Why>),
+    In(Chosen, Option<CollectionError>),
+    Out(Why),
     Failed(String),
 }
 
@@ -458,9 +464,9 @@ fn decide(
         let why = why.told(variables);
         return Some(if lets_in {
             chosen.why = why;
-            Decision::In(Box::new(chosen), variables.circle())
+            Decision::In(chosen, variables.circle())
         } else {
-            Decision::Out(Box::new(why))
+            Decision::Out(why)
         });
     };
     let mut looked = Vec::with_capacity(rules.len());
@@ -482,11 +488,11 @@ fn decide(
                 };
                 let why = why.told(variables);
                 if rule.when == Some("never") {
-                    return Some(Decision::Out(Box::new(why)));
+                    return Some(Decision::Out(why));
                 }
                 chosen.why = why;
                 apply(rule, &mut chosen);
-                return Some(Decision::In(Box::new(chosen), variables.circle()));
+                return Some(Decision::In(chosen, variables.circle()));
             }
         }
     }
@@ -494,7 +500,7 @@ fn decide(
         looked_at: looked,
         ..Why::new("no rule matched", job.span)
     };
-    Some(Decision::Out(Box::new(why.told(variables))))
+    Some(Decision::Out(why.told(variables)))
 }
 
 /// A rule by its number. The first few are what most jobs are decided by.
@@ -619,7 +625,7 @@ fn policy_parts(
         let found = match path_rule(kind, &rule, &NO_VARIABLES, &Origin::default(), answers) {
             PathOutcome::Found(found) => found,
             PathOutcome::Missing => return None,
-            PathOutcome::Failed(_) => PathMatch::assumed(None),
+            PathOutcome::Failed(_) | PathOutcome::TooLarge(_) => PathMatch::assumed(None),
         };
         let mut looked = part("changes", found.matched);
         looked.paths.push(Paths {

@@ -22,7 +22,8 @@ use crate::{
     keywords::variables::YamlVariable,
     pipeline::Context,
     variables::{
-        DirectOptions, SortOptions, Variable, expand, expand_existing, references, sort_and_expand,
+        CollectionError, DirectOptions, SortOptions, Variable, expand, expand_existing, references,
+        sort_and_expand,
     },
     why::Level,
 };
@@ -248,6 +249,9 @@ pub struct JobScope<'p> {
     fitting: Vec<&'p ScopedVariable>,
 }
 
+/// How the names of variables begin that are predefined for a job or its environment.
+const OWN: [&str; 3] = ["CI_JOB_", "CI_NODE_", "CI_ENVIRONMENT_"];
+
 /// A predefined variable of one job.
 type Own<'p> = (&'static str, Cow<'p, str>);
 
@@ -269,7 +273,8 @@ impl<'p> JobScope<'p> {
         };
         let environment = instance.job.keywords.get("environment");
         if let Some(name) = environment.and_then(|environment| environment["name"].as_str()) {
-            let variables = reachable([name], &scope);
+            // Variables that grow too large are a fault of the job.
+            let variables = reachable([name], &scope).unwrap_or_default();
             let name = expand(name, &variables, DirectOptions::default()).unwrap_or_default();
             scope.of_environment = of_environment(instance, &name);
             let scoped = pipeline.context.later.scoped.iter();
@@ -287,7 +292,8 @@ impl<'p> JobScope<'p> {
     }
 
     fn own_value(&self, name: &str) -> Option<&str> {
-        if !name.starts_with("CI_") {
+        // Most names that begin with `CI_` are not the job's own, and making these is not free.
+        if !OWN.iter().any(|own| name.starts_with(own)) {
             return None;
         }
         let mut own = self.of_environment.iter().chain(self.own());
@@ -478,11 +484,15 @@ pub fn fill(text: &str, variables: impl FnOnce() -> Vec<Variable>) -> String {
     expand(text, &expanded, DirectOptions::default()).unwrap_or_else(|_| text.to_owned())
 }
 
-/// The variables that texts refer to, directly or through others, expanded among themselves.
+/// The variables that texts refer to, directly or through others, expanded among themselves; unexpanded where they refer to each
+/// other in a circle.
+///
+/// # Errors
+/// They grow too large.
 pub fn reachable<'t>(
     texts: impl IntoIterator<Item = &'t str>,
     scope: &dyn Lookup,
-) -> Vec<Variable> {
+) -> Result<Vec<Variable>, CollectionError> {
     let mut open: Vec<String> = Vec::new();
     for text in texts.into_iter().filter(|text| refers(text)) {
         open.extend(references(text).map(str::to_owned));
@@ -506,7 +516,10 @@ pub fn reachable<'t>(
             ..Variable::default()
         });
     }
-    sort_and_expand(&list, SortOptions::default()).unwrap_or(list)
+    match sort_and_expand(&list, SortOptions::default()) {
+        Err(CollectionError::Circle(_)) => Ok(list),
+        expanded => expanded,
+    }
 }
 
 /// A text with those references replaced that are known.

@@ -148,6 +148,7 @@ impl Includer<'_> {
                 Matched::Failed(message) => {
                     let message = message
                         .strip_prefix("Failed to parse rule for include: ")
+                        .or_else(|| message.strip_prefix("include: "))
                         .unwrap_or(&message);
                     return fault(rule.span, format!("include:{message}"));
                 }
