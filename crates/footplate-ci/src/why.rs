@@ -1,6 +1,6 @@
 //! Why: what decided about a job or the whole pipeline, in a form that is small enough to keep and complete enough to be read.
 //!
-//! Kept with numbers of files ([`Why`]); shown with their names and the way they were included ([`Shown`]).
+//! Kept with numbers of files ([`Why`]); shown with their names and the way they were included ([`shown`]).
 
 use std::{borrow::Cow, sync::Arc};
 
