@@ -1,19 +1,17 @@
 //! From libyaml's events to our tree, with Psych's rules for tags, anchors and merges, and with budgets.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+mod collections;
+mod ends;
+
+use std::collections::HashMap;
 
 use libyaml_safer::{Event, EventData, Mark, Parser, ScalarStyle};
 
+use ends::read;
+
 use super::{
-    Entry, Key, Limits, Map, Node, Span, Value, YamlError,
-    documents::Document,
-    error::syntax,
-    merge::merge,
-    tags::{after_colon, scalar_value, unspecified},
-    words::Words,
+    Entry, Limits, Node, Span, Value, YamlError, documents::Document, error::syntax,
+    tags::scalar_value, words::Words,
 };
 
 /// What a node costs in memory, roughly as Ruby counts it.
@@ -71,66 +69,6 @@ pub fn load_document(
         return Err(YamlError::TooLong);
     }
     read(document.text.as_bytes(), document, file, limits)
-}
-
-fn read(text: &[u8], place: Document<'_>, file: u32, limits: Limits) -> Result<Loaded, YamlError> {
-    if let Some(refused) = open_escape(text, place, file, limits) {
-        return Err(refused);
-    }
-    if is_open(text) {
-        return read_open(text, place, file, limits);
-    }
-    // The places in which the scanner panics are gone around; should there be another, it is an error of the text.
-    std::panic::catch_unwind(|| Loader::read(text, None, place, file, limits).0)
-        .unwrap_or_else(|_| Err(YamlError::plain("(<unknown>): could not be read")))
-}
-
-/// A text that ends in the middle of an escape. The scanner cannot read that; libyaml says that it does not know the escape, as
-/// it does of any other letter.
-fn open_escape(text: &[u8], place: Document<'_>, file: u32, limits: Limits) -> Option<YamlError> {
-    if !text.ends_with(b"\\") {
-        return None;
-    }
-    let mut closed = text.to_vec();
-    closed.push(b'q');
-    let (read, _) = Loader::read(&closed, None, place, file, limits);
-    read.err().filter(
-        |error| matches!(error, YamlError::Syntax { message, .. } if message.contains("unknown escape character")),
-    )
-}
-
-/// The text does not end with a line break, and there may be a block scalar at its end. The scanner cannot read such a scalar.
-fn is_open(text: &[u8]) -> bool {
-    let utf_16 = text.starts_with(&[0xff, 0xfe]) || text.starts_with(&[0xfe, 0xff]);
-    text.last().is_some_and(|last| *last != b'\n')
-        && !utf_16
-        && text.iter().any(|byte| matches!(byte, b'|' | b'>'))
-}
-
-/// Reads a text as if it ended with a line break, and takes that break out of the last block scalar again.
-fn read_open(
-    text: &[u8],
-    place: Document<'_>,
-    file: u32,
-    limits: Limits,
-) -> Result<Loaded, YamlError> {
-    let mut closed = text.to_vec();
-    closed.push(b'\n');
-    let bom = if text.starts_with(&[0xef, 0xbb, 0xbf]) {
-        3
-    } else {
-        0
-    };
-    let (read, met) = Loader::read(&closed, Some(text.len() - bom), place, file, limits);
-    match read {
-        Err(YamlError::Syntax { .. }) if !met => {
-            // The place in the message may be the end of the text, so it is read as it is. Where the scanner meets a
-            // block scalar after all, the first message is good enough.
-            std::panic::catch_unwind(|| Loader::read(text, None, place, file, limits).0)
-                .unwrap_or(read)
-        }
-        Ok(_) | Err(_) => read,
-    }
 }
 
 struct Loader<'r> {
@@ -199,28 +137,6 @@ impl Loader<'_> {
             node.map(|node| Loaded { node, duplicates }),
             loader.met_open_end,
         )
-    }
-
-    /// A block scalar that reaches the open end loses the line break that was put there: always when its last line has
-    /// text, else only where every break is kept.
-    fn close(&mut self, value: &mut String, start: Mark, end: Mark) {
-        let index = |mark: Mark| usize::try_from(mark.index).unwrap_or(usize::MAX);
-        let Some(open_at) = self.open_at.filter(|open_at| index(end) > *open_at) else {
-            return;
-        };
-        self.met_open_end = true;
-        let text = &self.text[self.text.len() - 1 - open_at..];
-        let last = text[..open_at].rsplit(|byte| *byte == b'\n').next();
-        let blank = last.is_some_and(|line| line.iter().all(u8::is_ascii_whitespace));
-        let header = text.get(index(start)..).unwrap_or_default();
-        let header = header
-            .split(|byte| *byte == b'\n')
-            .next()
-            .unwrap_or_default();
-        let keeps = header.iter().take(3).any(|byte| *byte == b'+');
-        if (!blank || keeps) && value.ends_with('\n') {
-            value.pop();
-        }
     }
 
     fn next(&mut self) -> Result<Event, YamlError> {
@@ -374,114 +290,5 @@ impl Loader<'_> {
         {
             self.anchors.insert(name.clone(), None);
         }
-    }
-
-    fn sequence(
-        &mut self,
-        anchor: Option<String>,
-        tag: Option<&str>,
-        span: Span,
-        depth: usize,
-    ) -> Result<Built, YamlError> {
-        let before = self.spent;
-        self.spend(NODE_COST)?;
-        self.open(anchor.as_ref(), tag);
-        let (mut items, mut deepest) = (self.lists.pop().unwrap_or_default(), 0);
-        loop {
-            let event = self.next()?;
-            if event.data == EventData::SequenceEnd {
-                break;
-            }
-            let built = self.node(event, depth + 1)?;
-            deepest = deepest.max(built.depth + 1);
-            items.push(built.node);
-        }
-        let list: Arc<[Node]> = items.drain(..).collect();
-        self.lists.push(items);
-        let value = match tag {
-            Some("!reference") => Value::Reference(Arc::new(Node::new(Value::Seq(list), span))),
-            Some("!omap" | "tag:yaml.org,2002:omap") => {
-                let mut map = Map::default();
-                list.iter()
-                    .filter_map(Node::as_map)
-                    .flat_map(Map::iter)
-                    .for_each(|entry| {
-                        map.insert(entry.key.clone(), entry.value.clone());
-                    });
-                Value::Map(Arc::new(map))
-            }
-            Some(tag) if tag.starts_with("!ruby/array:") || tag.starts_with("!seq:") => {
-                return Err(unspecified(after_colon(tag)));
-            }
-            Some(_) | None => Value::Seq(list),
-        };
-        let node = Node::new(value, span);
-        self.anchor(anchor, &node, self.spent - before, deepest);
-        Ok(Built {
-            node,
-            depth: deepest,
-            from_alias: false,
-        })
-    }
-
-    fn mapping(
-        &mut self,
-        anchor: Option<String>,
-        tag: Option<&str>,
-        span: Span,
-        depth: usize,
-    ) -> Result<Built, YamlError> {
-        let before = self.spent;
-        self.spend(NODE_COST)?;
-        self.open(anchor.as_ref(), tag);
-        let room = self.mappings.pop().unwrap_or_default();
-        let (mut map, mut deepest) = (Map::with_room(room), 0);
-        let mut merged: HashSet<Key> = HashSet::new();
-        loop {
-            let event = self.next()?;
-            if event.data == EventData::MappingEnd {
-                break;
-            }
-            let text_tag = matches!(&event.data, EventData::Scalar { tag: Some(tag), .. } if tag == "tag:yaml.org,2002:str");
-            let key = self.node(event, depth + 1)?;
-            let value_event = self.next()?;
-            let is_sequence = matches!(value_event.data, EventData::SequenceStart { .. });
-            let is_mapping = matches!(value_event.data, EventData::MappingStart { .. });
-            let value = self.node(value_event, depth + 1)?;
-            deepest = deepest.max(key.depth.max(value.depth) + 1);
-            let merges =
-                matches!(&key.node.value, Value::Str(text) if &**text == "<<") && !text_tag;
-            // What was merged may be written again: that is what merging is for.
-            if merges && merge(&mut map, &mut merged, &value, is_mapping, is_sequence) {
-                continue;
-            }
-            if let Some(first) = map.replace(key.node.clone(), value.node)
-                && !merged.remove(&Key::of(&key.node))
-            {
-                self.duplicates.push((key.node, first));
-            }
-        }
-        let map = map.without_room(&mut self.mappings);
-        let value = match tag {
-            Some("!reference") => {
-                Value::Reference(Arc::new(Node::new(Value::Map(Arc::new(map)), span)))
-            }
-            Some("!set" | "tag:yaml.org,2002:set") => return Err(unspecified("Psych::Set")),
-            Some(tag)
-                if tag.starts_with("!ruby/object:")
-                    || tag.starts_with("!ruby/hash:")
-                    || tag.starts_with("!map:") =>
-            {
-                return Err(unspecified(after_colon(tag)));
-            }
-            Some(_) | None => Value::Map(Arc::new(map)),
-        };
-        let node = Node::new(value, span);
-        self.anchor(anchor, &node, self.spent - before, deepest);
-        Ok(Built {
-            node,
-            depth: deepest,
-            from_alias: false,
-        })
     }
 }
