@@ -6,8 +6,11 @@
 mod given;
 mod header;
 mod item;
+mod kind;
+mod location;
 mod options;
 mod read;
+mod rules;
 mod scope;
 mod wildcard;
 
