@@ -111,6 +111,12 @@ impl Answers {
         self.known.insert(request, Arc::new(answer));
     }
 
+    /// Forgets what was read of files, once they are all there.
+    pub(crate) fn forget_files(&mut self) {
+        self.read.clear();
+        self.files.clear();
+    }
+
     /// The answer, or a note that it is missing.
     pub(crate) fn get(&mut self, request: Request) -> Option<Arc<Answer>> {
         let known = self.known.get(&request).cloned();

@@ -251,7 +251,10 @@ impl Compiler {
         let mut includer = Includer::new(context, &mut self.answers, check);
         let merged = includer.root(&self.source.text, &self.source.inputs);
         self.files = includer.files();
-        let merged = resolve(check, &merged?)?;
+        let merged = merged?;
+        // Nothing more is asked of files, so that their trees need not be kept beside what becomes of them.
+        self.answers.forget_files();
+        let merged = resolve(check, merged)?;
         self.merged = Some(merged.clone());
         let config = config::read(check, merged.as_map()?, merged.span);
         if !check.errors.is_empty() {
@@ -269,11 +272,14 @@ impl Compiler {
 }
 
 /// `extends`, then `!reference` (`ci-yaml.md §1`).
-fn resolve(check: &mut Check, merged: &Node) -> Option<Node> {
-    let extended = extends::resolve(merged.as_map()?)
+fn resolve(check: &mut Check, merged: Node) -> Option<Node> {
+    let Value::Map(root) = merged.value else {
+        return None;
+    };
+    let extended = extends::resolve(Arc::unwrap_or_clone(root))
         .map_err(|error| check.error_with_help(error.span, error.message, error.help))
         .ok()?;
-    let resolved = reference::resolve(&extended)
+    let resolved = reference::resolve(extended)
         .map_err(|error| check.error_with_help(error.span, error.message, error.help))
         .ok()?;
     Some(Node::new(Value::Map(Arc::new(resolved)), merged.span))

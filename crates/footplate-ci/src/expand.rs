@@ -212,9 +212,11 @@ fn instance(
         ),
         number: job.parallel.as_ref().map(|_| (index + 1, total)),
         needs: needs.map(|needs| {
-            let jobs = needs.jobs.iter();
-            jobs.flat_map(|need| names.need(need, &mut values))
-                .collect()
+            let mut all = Vec::with_capacity(needs.jobs.len());
+            for need in &needs.jobs {
+                all.extend(names.need(need, &mut values));
+            }
+            all
         }),
         cross: needs
             .map(|needs| {

@@ -1,10 +1,8 @@
 //! `extends`: jobs laid over the jobs they name (`ci-yaml.md §5.4`).
 
-use std::collections::HashMap;
-
 use crate::{
     suggest::did_you_mean,
-    yaml::{MAX_RESOLVED, Map, Node, Span, YamlError},
+    yaml::{MAX_RESOLVED, Map, Node, Span, Value, YamlError},
 };
 
 /// Ancestors in a chain.
@@ -26,60 +24,51 @@ pub struct ExtendsError {
 ///
 /// # Errors
 /// The first chain that cannot be resolved.
-pub fn resolve(root: &Map) -> Result<Map, ExtendsError> {
+pub fn resolve(root: Map) -> Result<Map, ExtendsError> {
     let mut resolver = Resolver {
+        done: vec![None; root.len()],
         root,
-        done: HashMap::new(),
         left: MAX_RESOLVED,
     };
-    root.try_map(|entry| match entry.key.as_str() {
-        Some(name) if has_extends(&entry.value) => resolver
-            .entry(name, &entry.value, &mut Vec::new())
-            .map(|(node, _)| Some(node)),
-        _ => Ok(None),
-    })
+    for place in 0..resolver.root.len() {
+        resolver.entry(place, &mut Vec::new())?;
+    }
+    Ok(resolver.root)
 }
 
-fn has_extends(node: &Node) -> bool {
-    node.as_map()
-        .and_then(|map| map.get("extends"))
-        .is_some_and(|extends| !extends.is_null())
+/// What an entry extends, if anything.
+fn extends_of(node: &Node) -> Option<&Node> {
+    let extends = node.as_map()?.get("extends")?;
+    (!extends.is_null()).then_some(extends)
 }
 
-struct Resolver<'r> {
-    root: &'r Map,
-    /// Results, and how many ancestors further it goes from there.
-    done: HashMap<String, (Node, usize)>,
+struct Resolver {
+    /// Entries, resolved as far as they are done. What an entry says itself of `extends` stays in it.
+    root: Map,
+    /// How many ancestors further it goes from an entry that is done.
+    done: Vec<Option<u8>>,
     /// Nodes that results may still have.
     left: usize,
 }
 
-impl Resolver<'_> {
-    fn entry(
-        &mut self,
-        name: &str,
-        node: &Node,
-        chain: &mut Vec<String>,
-    ) -> Result<(Node, usize), ExtendsError> {
-        let root = self.root;
-        let Some(extends) = node
-            .as_map()
-            .and_then(|map| map.get("extends"))
-            .filter(|extends| !extends.is_null())
-        else {
-            return Ok((node.clone(), 0));
+impl Resolver {
+    /// Resolves an entry that `chain` leads to; how many ancestors further it goes from there.
+    fn entry(&mut self, place: usize, chain: &mut Vec<usize>) -> Result<usize, ExtendsError> {
+        let entry = self.root.at(place);
+        let (Some(name), Some(extends)) = (entry.key.as_str(), extends_of(&entry.value)) else {
+            return Ok(0);
         };
-        if let Some(known) = self.done.get(name)
-            && chain.len() + known.1 <= MAX_DEPTH
+        if let Some(further) = self.done[place].map(usize::from)
+            && chain.len() + further <= MAX_DEPTH
         {
-            return Ok(known.clone());
+            return Ok(further);
         }
         let fail = |message: String| ExtendsError {
             message,
             span: extends.span,
             help: None,
         };
-        if chain.iter().any(|ancestor| ancestor == name) {
+        if chain.contains(&place) {
             return Err(fail(format!(
                 "{name}: circular dependency detected in `extends`"
             )));
@@ -93,38 +82,47 @@ impl Resolver<'_> {
                 "jobs:{name}:extends should be an array of strings or a string"
             )));
         };
-        if let Some(error) = wrong_bases(root, name, &bases) {
+        if let Some(error) = wrong_bases(&self.root, name, &bases) {
             return Err(error);
         }
-        chain.push(name.to_owned());
+        let bases: Vec<usize> = bases
+            .iter()
+            .filter_map(|(base, _)| self.root.find(base))
+            .collect();
+        let span = extends.span;
+        let too_big = || ExtendsError {
+            message: YamlError::TooBig.to_string(),
+            span,
+            help: None,
+        };
+        chain.push(place);
         let (mut merged, mut further): (Option<Node>, usize) = (None, 0);
-        for (base, _) in bases {
-            let Some(base_node) = root.get(base) else {
-                continue;
-            };
-            let (base, ancestors) = self.entry(base, base_node, chain)?;
-            if has_extends(base_node) {
+        for base in bases {
+            let ancestors = self.entry(base, chain)?;
+            let base = &self.root.at(base).value;
+            if extends_of(base).is_some() {
                 further = further.max(ancestors + 1);
             }
             // Every base costs the work of laying it down, even where nothing of it remains.
             if merged.is_some() && !base.fits(&mut self.left) {
-                return Err(fail(YamlError::TooBig.to_string()));
+                return Err(too_big());
             }
             merged = Some(match merged {
-                None => base,
-                Some(merged) => merged.overlaid(&base),
+                None => base.clone(),
+                Some(merged) => merged.overlaid(base.clone()),
             });
         }
         chain.pop();
-        let whole = match merged {
-            None => node.clone(),
-            Some(merged) => merged.overlaid(node),
-        };
-        if !whole.fits(&mut self.left) {
-            return Err(fail(YamlError::TooBig.to_string()));
+        let own = self.root.value_mut(place);
+        if let Some(merged) = merged {
+            let over = std::mem::replace(&mut own.value, Value::Null);
+            *own = merged.overlaid(Node::new(over, own.span));
         }
-        self.done.insert(name.to_owned(), (whole.clone(), further));
-        Ok((whole, further))
+        if !own.fits(&mut self.left) {
+            return Err(too_big());
+        }
+        self.done[place] = u8::try_from(further).ok();
+        Ok(further)
     }
 }
 

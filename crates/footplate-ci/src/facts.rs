@@ -69,7 +69,7 @@ fn of_instance(instance: &Instance, stage: Option<usize>) -> Json {
         instance,
         stage,
         &Decided {
-            when: &job.when,
+            when: job.when,
             start_in: job.start_in.as_deref(),
             allow_failure: job.allow_failure,
             exit_codes: job.exit_codes.as_deref(),
@@ -84,7 +84,7 @@ fn of_chosen(chosen: &Chosen, stage: Option<usize>) -> Json {
         &chosen.instance,
         stage,
         &Decided {
-            when: &chosen.when,
+            when: chosen.when,
             start_in: chosen.start_in.as_deref(),
             allow_failure: chosen.allow_failure,
             exit_codes: chosen.exit_codes.as_deref(),
@@ -135,8 +135,8 @@ fn write(instance: &Instance, stage: Option<usize>, decided: &Decided<'_>) -> Js
         },
     );
     set("dependencies", json!(instance.dependencies));
-    set("only", json!(job.only));
-    set("except", json!(job.except));
+    set("only", json!(job.only.as_deref()));
+    set("except", json!(job.except.as_deref()));
     set(
         "rules",
         json!(

@@ -26,25 +26,30 @@ pub struct ReferenceError {
 ///
 /// # Errors
 /// The first reference that cannot be resolved.
-pub fn resolve(root: &Map) -> Result<Map, ReferenceError> {
+pub fn resolve(mut root: Map) -> Result<Map, ReferenceError> {
     let mut resolver = Resolver {
-        root,
+        root: &root,
         known: HashMap::new(),
         deepest: 0,
     };
-    let mut placed = false;
-    let resolved = root.try_map(|entry| {
+    let mut placed = Vec::new();
+    for (place, entry) in root.iter().enumerate() {
         let new = resolver.node(&entry.value, &mut Vec::new())?;
-        placed |= new.is_some();
-        Ok(new)
-    })?;
+        placed.extend(new.map(|new| (place, new)));
+    }
+    if placed.is_empty() {
+        return Ok(root);
+    }
+    for (place, new) in placed {
+        *root.value_mut(place) = new;
+    }
     let mut left = MAX_RESOLVED;
-    let too_big = resolved
+    let too_big = root
         .iter()
-        .find(|entry| placed && !entry.value.fits(&mut left))
+        .find(|entry| !entry.value.fits(&mut left))
         .map(|entry| entry.key.span);
     match too_big {
-        None => Ok(resolved),
+        None => Ok(root),
         Some(span) => Err(ReferenceError {
             message: YamlError::TooBig.to_string(),
             span,
@@ -79,7 +84,7 @@ impl Resolver<'_> {
                         list.get_or_insert_with(|| items.to_vec())[at] = new;
                     }
                 }
-                list.map(|list| Value::Seq(Arc::new(list)))
+                list.map(|list| Value::Seq(list.into()))
             }
             Value::Map(map) => {
                 let mut out: Option<Map> = None;

@@ -30,3 +30,22 @@ pub(crate) mod optional {
         Ok(Option::<String>::deserialize(deserializer)?.map(Arc::from))
     }
 }
+
+/// A list that many owners share, as a plain list.
+pub(crate) mod list {
+    use super::{Arc, Deserializer, Serializer};
+    use serde::{Deserialize, Serialize};
+
+    pub(crate) fn serialize<T: Serialize, S: Serializer>(
+        list: &[T],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        list.serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'d, T: Deserialize<'d>, D: Deserializer<'d>>(
+        deserializer: D,
+    ) -> Result<Arc<[T]>, D::Error> {
+        Vec::deserialize(deserializer).map(Arc::from)
+    }
+}

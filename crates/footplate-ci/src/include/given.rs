@@ -17,7 +17,7 @@ pub fn inputs_from_json(inputs: &serde_json::Map<String, Json>) -> Map {
                 |number| Value::Int(number.into()),
             ),
             Json::String(text) => Value::Str(text.as_str().into()),
-            Json::Array(items) => Value::Seq(Arc::new(items.iter().map(node).collect())),
+            Json::Array(items) => Value::Seq(items.iter().map(node).collect()),
             Json::Object(map) => Value::Map(Arc::new(inputs_from_json(map))),
         };
         Node::new(value, Span::default())

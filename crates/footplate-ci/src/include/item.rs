@@ -2,54 +2,19 @@
 
 use super::{
     Halt, Includer, Outcome, Purpose, fault,
+    kind::{Kind, list},
+    location::is_address,
     options::{self, cache_seconds, present},
     scope::Scope,
     wildcard,
 };
 use crate::{
     ask::{Answer, Origin, Request},
-    check::{Check, json},
+    check::json,
     inputs::shown,
-    keywords::rules::{Kind as RulesKind, rules},
-    pipeline::{Matched, matches},
     variables::{DirectOptions, expand_existing},
     yaml::{Map, Node},
 };
-
-/// How a file is named.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Local,
-    Project,
-    Remote,
-    Template,
-    Artifact,
-    Component,
-}
-
-impl Kind {
-    const ALL: [Self; 6] = [
-        Self::Local,
-        Self::Project,
-        Self::Remote,
-        Self::Template,
-        Self::Artifact,
-        Self::Component,
-    ];
-    /// What a header may include.
-    const OF_HEADERS: [Self; 3] = [Self::Local, Self::Remote, Self::Project];
-
-    fn key(self) -> &'static str {
-        match self {
-            Self::Local => "local",
-            Self::Project => "project",
-            Self::Remote => "remote",
-            Self::Template => "template",
-            Self::Artifact => "artifact",
-            Self::Component => "component",
-        }
-    }
-}
 
 /// One file.
 pub(super) struct Wanted<'n> {
@@ -116,46 +81,6 @@ impl Includer<'_> {
     fn expanded(&self, text: &str, scope: &Scope) -> String {
         expand_existing(text, self.variables(scope), DirectOptions::default())
             .unwrap_or_else(|_| text.to_owned())
-    }
-
-    /// `rules` of an item.
-    fn lets_in(&mut self, item: &Node, scope: &Scope) -> Outcome<bool> {
-        let Some(node) = item
-            .as_map()
-            .and_then(|map| map.get("rules"))
-            .filter(|node| !node.is_null())
-        else {
-            return Ok(true);
-        };
-        let mut check = Check::default();
-        let list = rules(&mut check, "include:rules", node, RulesKind::Include);
-        if let Some(first) = check.errors.into_iter().next() {
-            return Err(Halt::Fault(first));
-        }
-        let variables = self.variables(scope);
-        for rule in &list.unwrap_or_default() {
-            // Where there is no project, there is no file either.
-            let nowhere = !scope.has_project
-                && rule
-                    .exists
-                    .as_ref()
-                    .is_some_and(|exists| exists.project.is_none());
-            if nowhere {
-                continue;
-            }
-            match matches(rule, &variables, &scope.origin, self.answers, "include") {
-                Matched::Missing => return Err(Halt::Missing),
-                Matched::Failed(message) => {
-                    let message = message
-                        .strip_prefix("Failed to parse rule for include: ")
-                        .unwrap_or(&message);
-                    return fault(rule.span, format!("include:{message}"));
-                }
-                Matched::No(_) => {}
-                Matched::Yes(_) => return Ok(rule.when.as_deref() != Some("never")),
-            }
-        }
-        Ok(false)
     }
 
     fn files_of<'n>(
@@ -344,19 +269,4 @@ fn wanted(item: &Node, kind: Kind, location: String, request: Request) -> Wanted
             .and_then(Node::as_str),
         fault: None,
     }
-}
-
-/// An address with a scheme that GitLab fetches from.
-pub(super) fn is_address(location: &str) -> bool {
-    ["http://", "https://", "ssh://", "git://"]
-        .iter()
-        .any(|scheme| location.trim_start().starts_with(scheme))
-}
-
-fn list(kinds: &[Kind]) -> String {
-    let names: Vec<String> = kinds
-        .iter()
-        .map(|kind| format!("`{}`", kind.key()))
-        .collect();
-    names.join(", ")
 }

@@ -6,8 +6,11 @@
 mod given;
 mod header;
 mod item;
+mod kind;
+mod location;
 mod options;
 mod read;
+mod rules;
 mod scope;
 mod wildcard;
 
@@ -145,15 +148,15 @@ impl<'c> Includer<'c> {
             .unwrap_or_else(|| std::slice::from_ref(include));
         let included = self.level(items, scope, Purpose::Configuration)?;
         let merged = included
-            .iter()
+            .into_iter()
             .fold(None, |merged: Option<Node>, file| match merged {
-                None => Some(file.clone()),
+                None => Some(file),
                 Some(merged) => Some(merged.overlaid(file)),
             });
         let own = without_include(node);
         Ok(match merged {
             None => own,
-            Some(merged) => merged.overlaid(&own),
+            Some(merged) => merged.overlaid(own),
         })
     }
 

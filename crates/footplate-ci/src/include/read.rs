@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::{
     Halt, Includer, Outcome, Purpose, fault,
     header::only_inputs,
-    item::{Kind, Wanted, is_address},
+    item::Wanted,
+    kind::Kind,
+    location::{absent, empty, is_address, is_yaml},
     options::is_intact,
     place,
     scope::Scope,
@@ -203,18 +205,6 @@ impl Includer<'_> {
         Ok(Ok(told))
     }
 
-    /// Who answers knows paths and projects; that a path was named as local only we know.
-    fn problem(&self, file: &Wanted<'_>, message: &str) -> String {
-        if file.kind == Kind::Local
-            && let Request::File { origin, path } = &file.request
-            && let Some(project) = &origin.project
-            && let Some(end) = message.strip_prefix(&format!("Project `{project}` file `{path}`"))
-        {
-            return self.masked(&format!("Local file `{path}`{end}"));
-        }
-        self.masked(message)
-    }
-
     /// The number of a file. One that is included again, or from another place, is another file.
     fn number(&mut self, key: &(Request, Span), file: &Wanted<'_>, told: &Told) -> u32 {
         if let Some(read) = self.answers.read.get(&Some(key.clone())) {
@@ -302,41 +292,5 @@ impl Includer<'_> {
             )
             .with_help(fault.help.clone()),
         }
-    }
-}
-
-/// As `/.+\.(yml|yaml)$/i` on the last part of the path.
-fn is_yaml(location: &str) -> bool {
-    let name = location.trim_end_matches('/');
-    let name = name.rsplit('/').next().unwrap_or(name);
-    name.rsplit_once('.').is_some_and(|(stem, ending)| {
-        !stem.is_empty()
-            && ["yml", "yaml"]
-                .iter()
-                .any(|known| ending.eq_ignore_ascii_case(known))
-    })
-}
-
-fn absent(file: &Wanted<'_>, location: &str) -> String {
-    match (&file.request, file.kind) {
-        (Request::File { origin, .. }, Kind::Project) => format!(
-            "Project `{}` file `{location}` does not exist!",
-            origin.project.as_deref().unwrap_or_default()
-        ),
-        (_, Kind::Local) => format!("Local file `{location}` does not exist!"),
-        _ => format!("Included file `{location}` is empty or does not exist!"),
-    }
-}
-
-fn empty(file: &Wanted<'_>, location: &str) -> String {
-    match (&file.request, file.kind) {
-        (Request::File { origin, .. }, Kind::Project) => format!(
-            "Project `{}` file `{location}` is empty!",
-            origin.project.as_deref().unwrap_or_default()
-        ),
-        (_, Kind::Local) => format!("Local file `{location}` is empty!"),
-        (_, Kind::Template) => format!("Template file `{location}` is empty!"),
-        (_, Kind::Artifact) => format!("File `{location}` is empty!"),
-        _ => format!("Included file `{location}` is empty or does not exist!"),
     }
 }

@@ -200,7 +200,7 @@ impl<'d> Definition<'d> {
             (Value::Int(one), Value::Int(other)) => one == other,
             (Value::Float(one), Value::Float(other)) => one == other,
             (Value::Int(whole), Value::Float(float)) | (Value::Float(float), Value::Int(whole)) => {
-                *whole as f64 == *float
+                whole.get() as f64 == *float
             }
             _ => false,
         }

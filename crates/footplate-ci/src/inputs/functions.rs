@@ -1,7 +1,5 @@
 //! Functions of an interpolation block (`ci-yaml.md §3.4`).
 
-use std::sync::Arc;
-
 use crate::{
     variables::{DirectOptions, Variable, expand_existing},
     yaml::{Node, Span, Value},
@@ -93,7 +91,7 @@ fn split(text: &str, separator: &str) -> Value {
             .map(part)
             .collect()
     };
-    Value::Seq(Arc::new(parts))
+    Value::Seq(parts)
 }
 
 /// Runs functions from left to right.

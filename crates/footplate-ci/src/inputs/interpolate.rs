@@ -84,7 +84,7 @@ impl Filler<'_> {
         }
         let value = match &node.value {
             Value::Str(text) | Value::Symbol(text) => return self.text(node, text),
-            Value::Seq(items) => self.list(items)?.map(|items| Value::Seq(Arc::new(items))),
+            Value::Seq(items) => self.list(items)?.map(|items| Value::Seq(items.into())),
             Value::Map(map) => self.map(map)?.map(|map| Value::Map(Arc::new(map))),
             Value::Reference(argument) => self
                 .node(argument)?

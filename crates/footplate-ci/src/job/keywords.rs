@@ -6,35 +6,20 @@ use serde::{Serialize, Serializer, ser::SerializeMap as _};
 use serde_json::{Map as JsonMap, Value as Json};
 
 /// Keywords in the order in which they were read. Their names are ours and a job has few of them, so that nothing is hashed or
-/// copied; a value of `default` is shared by all jobs that take it.
+/// copied; a value is shared by all jobs that take it from the same place.
 #[derive(Debug, Clone, Default)]
-pub struct Keywords(Vec<(&'static str, Held)>);
-
-#[derive(Debug, Clone)]
-enum Held {
-    Own(Json),
-    Shared(Arc<Json>),
-}
-
-impl Held {
-    fn json(&self) -> &Json {
-        match self {
-            Self::Own(json) => json,
-            Self::Shared(json) => json,
-        }
-    }
-}
+pub struct Keywords(Vec<(&'static str, Arc<Json>)>);
 
 impl Keywords {
     /// The value of a keyword.
     pub fn get(&self, name: &str) -> Option<&Json> {
         let mut known = self.0.iter().filter(|(known, _)| *known == name);
-        known.next().map(|(_, held)| held.json())
+        known.next().map(|(_, json)| &**json)
     }
 
     /// Names and values, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Json)> {
-        self.0.iter().map(|(name, held)| (*name, held.json()))
+        self.0.iter().map(|(name, json)| (*name, &**json))
     }
 
     /// As a JSON object.
@@ -46,18 +31,14 @@ impl Keywords {
 
     /// Sets a keyword: a new one goes to the end, an old one keeps its place.
     pub(crate) fn insert(&mut self, name: &'static str, json: Json) {
-        self.set(name, Held::Own(json));
+        self.share(name, Arc::new(json));
     }
 
-    /// Takes a value that others have too.
-    pub(crate) fn share(&mut self, name: &'static str, json: &Arc<Json>) {
-        self.set(name, Held::Shared(Arc::clone(json)));
-    }
-
-    fn set(&mut self, name: &'static str, held: Held) {
+    /// The same of a value that others have too.
+    pub(crate) fn share(&mut self, name: &'static str, json: Arc<Json>) {
         match self.0.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, old)) => *old = held,
-            None => self.0.push((name, held)),
+            Some((_, old)) => *old = json,
+            None => self.0.push((name, json)),
         }
     }
 }

@@ -10,7 +10,10 @@ mod places;
 
 pub use keywords::Keywords;
 pub(crate) use own::MAX_NAME;
+pub(crate) use parts::DEFAULT_ONLY;
 pub use places::Places;
+
+use std::sync::Arc;
 
 use footplate_model::JobKind;
 use serde_json::{Value as Json, json};
@@ -67,7 +70,7 @@ pub struct Job {
     /// Name of its stage.
     pub stage: String,
     /// `when` of the job itself.
-    pub when: String,
+    pub when: &'static str,
     /// `start_in`, as written.
     pub start_in: Option<String>,
     /// May fail, by its own word or as a manual job.
@@ -79,13 +82,13 @@ pub struct Job {
     /// Which root variables it takes.
     pub inherit_variables: Inherit,
     /// Needs; `None` = follows the stages.
-    pub needs: Option<Needs>,
+    pub needs: Option<Box<Needs>>,
     /// `dependencies`.
     pub dependencies: Option<Vec<String>>,
     /// `only` in long form, with its default.
-    pub only: Option<Json>,
+    pub only: Option<Arc<Json>>,
     /// `except` in long form.
-    pub except: Option<Json>,
+    pub except: Option<Arc<Json>>,
     /// `rules`; `None` = none were given.
     pub rules: Option<Vec<Rule>>,
     /// `parallel`.
@@ -172,7 +175,7 @@ impl Job {
             places: Places::default(),
             kind,
             stage: "test".to_owned(),
-            when: "on_success".to_owned(),
+            when: "on_success",
             start_in: None,
             allow_failure: false,
             exit_codes: None,
@@ -194,7 +197,7 @@ fn take_defaults(inherited: &Inherit, defaults: &Defaults, map: &Map, job: &mut 
         let applies = job.kind == JobKind::Build || *name == "interruptible";
         // A job's own value counts even when it is empty; `timeout` of `default` has no effect.
         if applies && *name != "timeout" && inherited.lets(name) && given(map, name).is_none() {
-            job.keywords.share(name, value);
+            job.keywords.share(name, Arc::clone(value));
         }
     }
 }

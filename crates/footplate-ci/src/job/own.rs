@@ -199,7 +199,8 @@ impl Reader<'_> {
             5
         }];
         if let Some(word) = check.one_of(&self.at, "when", when, words) {
-            self.job.when = word;
+            let known = words.iter().copied().find(|known| *known == word);
+            self.job.when = known.unwrap_or(self.job.when);
         }
     }
 

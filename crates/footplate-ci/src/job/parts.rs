@@ -1,7 +1,9 @@
 //! The keywords of a job, each with its own checks, and what they must be together.
 
+use std::sync::{Arc, LazyLock};
+
 use footplate_model::JobKind;
-use serde_json::{Map as JsonMap, Value as Json, json};
+use serde_json::{Value as Json, json};
 
 use super::{Inherit, Reader, places::places_of_needs};
 use crate::{
@@ -12,7 +14,6 @@ use crate::{
         needs::{NeedKind, needs},
         only,
         parallel::parallel,
-        plain,
         rules::Rule,
         variables,
     },
@@ -56,6 +57,10 @@ const PARTS: [&str; 32] = [
     "inputs",
 ];
 
+/// What every job without rules has, if it does not say otherwise.
+pub(crate) static DEFAULT_ONLY: LazyLock<Arc<Json>> =
+    LazyLock::new(|| Arc::new(json!({"refs": ["branches", "tags"]})));
+
 impl Reader<'_> {
     /// Reads every keyword that is given; which defaults the job takes.
     pub(super) fn parts(&mut self, check: &mut Check, workflow_rules: bool) -> Inherit {
@@ -68,9 +73,13 @@ impl Reader<'_> {
             };
             match name {
                 "stage" => self.stage(check, node),
-                "only" => self.job.only = only::policy(check, &format!("{}:only", self.at), node),
+                "only" => {
+                    let at = format!("{}:only", self.at);
+                    self.job.only = only::policy(check, &at, node).map(Arc::new);
+                }
                 "except" => {
-                    self.job.except = only::policy(check, &format!("{}:except", self.at), node);
+                    let at = format!("{}:except", self.at);
+                    self.job.except = only::policy(check, &at, node).map(Arc::new);
                 }
                 "rules" if !workflow_rules => self.warn_of_duplicates(check),
                 "rules" => {}
@@ -94,9 +103,8 @@ impl Reader<'_> {
                     }
                     at.truncate(own);
                     at.push_str(plain_one);
-                    let read = plain(plain_one).and_then(|keyword| keyword(check, &at, node));
-                    if let Some(value) = read {
-                        self.job.keywords.insert(name, value);
+                    if let Some(value) = check.keyword(name, &at, node) {
+                        self.job.keywords.share(name, value);
                     }
                 }
             }
@@ -124,15 +132,19 @@ impl Reader<'_> {
         if rules_decide && self.job.only.is_none() {
             return;
         }
-        let mut merged = JsonMap::from_iter([("refs".to_owned(), json!(["branches", "tags"]))]);
-        if let Some(Json::Object(own)) = self.job.only.take() {
-            merged.extend(own);
-        }
-        self.job.only = Some(Json::Object(merged));
+        let own = self.job.only.as_deref().and_then(Json::as_object);
+        self.job.only = Some(match (own, &**DEFAULT_ONLY) {
+            (Some(own), Json::Object(default)) => {
+                let mut merged = default.clone();
+                merged.extend(own.clone());
+                Arc::new(Json::Object(merged))
+            }
+            _ => Arc::clone(&DEFAULT_ONLY),
+        });
     }
 
     fn warn_of_duplicates(&self, check: &mut Check) {
-        let bare = |rule: &Rule| rule.says_only_when() && rule.when.as_deref() != Some("never");
+        let bare = |rule: &Rule| rule.says_only_when() && rule.when != Some("never");
         let rules = self.job.rules.iter().flatten();
         if let Some(last) = rules.last().filter(|last| bare(last)) {
             let message = format!(
@@ -169,7 +181,7 @@ impl Reader<'_> {
             JobKind::Bridge => NeedKind::Bridge,
             _ => NeedKind::CrossDependency,
         };
-        self.job.needs = needs(check, &at, node, &[NeedKind::Job, other]);
+        self.job.needs = needs(check, &at, node, &[NeedKind::Job, other]).map(Box::new);
         self.job.places.needs = places_of_needs(node);
     }
 

@@ -62,5 +62,8 @@ pub(super) fn places_of_needs(node: &Node) -> Vec<(String, Span)> {
         };
         Some((job.as_str()?.to_owned(), job.span))
     };
-    flat(node).into_iter().filter_map(named).collect()
+    let items = flat(node);
+    let mut places = Vec::with_capacity(items.len());
+    places.extend(items.into_iter().filter_map(named));
+    places
 }

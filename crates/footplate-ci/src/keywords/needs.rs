@@ -60,8 +60,13 @@ pub fn needs(check: &mut Check, at: &str, node: &Node, allowed: &[NeedKind]) -> 
     if !shape(check, at, node) {
         return None;
     }
-    let (mut needs, mut kinds) = (Needs::default(), Vec::new());
-    for item in flat(node) {
+    let items = flat(node);
+    let mut kinds = Vec::with_capacity(items.len());
+    let mut needs = Needs {
+        jobs: Vec::with_capacity(items.len()),
+        ..Needs::default()
+    };
+    for item in items {
         kinds.extend(need(check, &format!("{at}:need"), item, &mut needs));
     }
     let mut foreign: Vec<&str> = Vec::new();

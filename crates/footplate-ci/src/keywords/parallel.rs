@@ -62,7 +62,7 @@ pub fn parallel(check: &mut Check, at: &str, node: &Node, bridge: bool) -> Optio
 fn number(check: &mut Check, at: &str, node: &Node, bridge: bool) -> Option<Parallel> {
     let faults = check.faults();
     let count = if let Value::Int(count) = node.value {
-        count
+        count.get()
     } else {
         check.error(node.span, format!("{at} config must be an integer"));
         0

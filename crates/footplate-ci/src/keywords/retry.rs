@@ -17,8 +17,9 @@ fn reasons() -> Vec<&'static str> {
 pub fn retry(check: &mut Check, at: &str, node: &Node) -> Option<Json> {
     match &node.value {
         Value::Int(max) => {
-            bounds(check, at, "config", node, *max);
-            Some(json!({"max": i64::try_from(*max).ok()}))
+            let max = max.get();
+            bounds(check, at, "config", node, max);
+            Some(json!({"max": i64::try_from(max).ok()}))
         }
         Value::Map(map) => Some(mapping(check, at, map)),
         _ => {

@@ -38,11 +38,11 @@ pub struct Rule {
     /// The condition.
     pub condition: Option<Arc<Condition>>,
     /// `changes`.
-    pub changes: Option<PathRule>,
+    pub changes: Option<Box<PathRule>>,
     /// `exists`.
-    pub exists: Option<PathRule>,
+    pub exists: Option<Box<PathRule>>,
     /// `when`.
-    pub when: Option<String>,
+    pub when: Option<&'static str>,
     /// `start_in`, as written.
     pub start_in: Option<String>,
     /// `allow_failure`.
@@ -54,7 +54,7 @@ pub struct Rule {
     /// `needs`.
     pub needs: Option<Vec<WrittenNeed>>,
     /// `auto_cancel` of the workflow, as JSON.
-    pub auto_cancel: Option<Json>,
+    pub auto_cancel: Option<Box<Json>>,
     /// As it was written.
     written: Option<Node>,
 }
@@ -118,8 +118,10 @@ pub fn rules(check: &mut Check, at: &str, node: &Node, kind: Kind) -> Option<Vec
         return None;
     }
     let at = format!("{at}:rule");
-    let mut rules = Vec::new();
-    for item in flat(node) {
+    let items = flat(node);
+    // Most jobs have one rule, and rules are large.
+    let mut rules = Vec::with_capacity(items.len());
+    for item in items {
         rules.extend(
             check
                 .map(&at, item)
@@ -190,10 +192,10 @@ fn condition(check: &mut Check, at: &str, node: &Node) -> Option<Arc<Condition>>
 /// The keywords inside a rule, looked at when the rule itself is sound.
 fn parts(check: &mut Check, at: &str, map: &Map, rule: &mut Rule) {
     if let Some(value) = given(map, "changes") {
-        rule.changes = changes(check, &format!("{at}:changes"), value);
+        rule.changes = changes(check, &format!("{at}:changes"), value).map(Box::new);
     }
     if let Some(value) = given(map, "exists") {
-        rule.exists = exists(check, &format!("{at}:exists"), value);
+        rule.exists = exists(check, &format!("{at}:exists"), value).map(Box::new);
     }
     if let Some(value) = given(map, "variables") {
         rule.variables = variables::of_job(check, &format!("{at}:variables"), value);
@@ -203,13 +205,14 @@ fn parts(check: &mut Check, at: &str, map: &Map, rule: &mut Rule) {
         rule.needs = needs(check, &at, value, &[NeedKind::Job]).map(|needs| needs.jobs);
     }
     if let Some(value) = given(map, "auto_cancel") {
-        rule.auto_cancel = super::workflow::auto_cancel(check, &format!("{at}:auto_cancel"), value);
+        let at = format!("{at}:auto_cancel");
+        rule.auto_cancel = super::workflow::auto_cancel(check, &at, value).map(Box::new);
     }
 }
 
 fn outcome(check: &mut Check, at: &str, node: &Node, map: &Map, kind: Kind, rule: &mut Rule) {
     if let Some(value) = given(map, "when") {
-        let words: &[&str] = if kind == Kind::Job {
+        let words: &[&'static str] = if kind == Kind::Job {
             &[
                 "on_success",
                 "on_failure",
@@ -221,8 +224,9 @@ fn outcome(check: &mut Check, at: &str, node: &Node, map: &Map, kind: Kind, rule
         } else {
             &["always", "never"]
         };
-        match value.as_str().filter(|word| words.contains(word)) {
-            Some(word) => rule.when = Some(word.to_owned()),
+        let known = |word| words.iter().copied().find(|known| *known == word);
+        match value.as_str().and_then(known) {
+            Some(word) => rule.when = Some(word),
             None => check.unknown_word(
                 value,
                 format!("{at} when unknown value: {}", text(value)),
@@ -242,7 +246,7 @@ fn outcome(check: &mut Check, at: &str, node: &Node, map: &Map, kind: Kind, rule
 /// `start_in` goes with `when: delayed`, and only with it.
 fn delay(check: &mut Check, at: &str, node: &Node, map: &Map, rule: &mut Rule) {
     let start = map.get("start_in");
-    if rule.when.as_deref() == Some("delayed") {
+    if rule.when == Some("delayed") {
         let start = start.unwrap_or(&NOTHING);
         let span = if start.is_null() {
             node.span

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{JobScope, Lookup as _, refers};
-use crate::variables::{CollectionError, MAX_EXPANDED, Variable, references, sorted};
+use crate::variables::{CollectionError, Growth, Variable, references, sorted};
 
 /// Names of variables, those whose values refer to others.
 pub(super) fn referring<'v>(
@@ -67,26 +67,11 @@ impl JobScope<'_> {
         }
     }
 
-    /// Bytes of a variable's value when it is expanded, by those of the variables that it refers to.
-    fn grown(&self, name: &str, known: &HashMap<&str, Option<usize>>) -> usize {
-        let Some(found) = self.seen(name) else {
-            return 0;
-        };
-        let mut size = found.value.len();
-        if !found.raw {
-            let others = references(found.value).filter(|other| *other != name);
-            for other in others.filter_map(|other| known.get(other).copied().flatten()) {
-                size = size.saturating_add(other);
-            }
-        }
-        size
-    }
-
     /// Whether there is any circle, or values grow too large. There hardly ever is one, and nothing has to be listed to know that.
     fn is_circular(&self) -> bool {
         // On the way from a variable to those it refers to, or left behind with the size of its value.
         let mut left: HashMap<&str, Option<usize>> = HashMap::new();
-        let mut total = 0_usize;
+        let mut growth = Growth::default();
         for start in self.referring() {
             if left.contains_key(start) {
                 continue;
@@ -96,12 +81,16 @@ impl JobScope<'_> {
             while let Some((name, open)) = way.last_mut() {
                 match open.pop().map(|next| (next, left.get(next))) {
                     None => {
-                        let size = self.grown(name, &left);
-                        left.insert(name, Some(size));
-                        total = total.saturating_add(size);
-                        if total > MAX_EXPANDED {
+                        let size = self.seen(name).map_or(Some(0), |found| {
+                            growth.of(found.value, found.raw, |other| {
+                                let known = left.get(other).filter(|_| other != *name);
+                                known.copied().flatten().unwrap_or(0)
+                            })
+                        });
+                        if size.is_none() {
                             return true;
                         }
+                        left.insert(name, size);
                         way.pop();
                     }
                     // One that refers to its own name means a weaker one.

@@ -41,8 +41,8 @@ pub enum CollectionError {
     TooLarge(String),
 }
 
-/// Bytes of all values of a list when they are expanded.
-pub(crate) const MAX_EXPANDED: usize = 4 << 20;
+/// Bytes of all values of a list that refer to others, when they are expanded.
+const MAX_EXPANDED: usize = 4 << 20;
 
 /// The order in which variables can be expanded: each after those it refers to.
 ///
@@ -98,25 +98,42 @@ fn within_budget(
     order: &[usize],
 ) -> Result<(), CollectionError> {
     let mut sizes = vec![0_usize; variables.len()];
-    let mut total = 0_usize;
+    let mut growth = Growth::default();
     for index in order.iter().copied() {
         let variable = &variables[index];
-        let mut size = variable.value.len();
-        if !variable.raw {
-            for name in references(&variable.value) {
-                // Of several values of a name one counts; which does not matter here.
-                let found = by_name.get(name).into_iter().flatten();
-                let largest = found.filter(|at| **at != index).map(|at| sizes[*at]).max();
-                size = size.saturating_add(largest.unwrap_or(0));
-            }
-        }
-        sizes[index] = size;
-        total = total.saturating_add(size);
-        if total > MAX_EXPANDED {
-            return Err(CollectionError::TooLarge(variable.key.clone()));
-        }
+        let size = growth.of(&variable.value, variable.raw, |name| {
+            // Of several values of a name one counts; which does not matter here.
+            let found = by_name.get(name).into_iter().flatten();
+            let largest = found.filter(|at| **at != index).map(|at| sizes[*at]).max();
+            largest.unwrap_or(0)
+        });
+        sizes[index] = size.ok_or_else(|| CollectionError::TooLarge(variable.key.clone()))?;
     }
     Ok(())
+}
+
+/// What values grow to when they are expanded, added up without expanding them. A value that refers to nothing does not grow.
+#[derive(Debug, Default)]
+pub(crate) struct Growth {
+    total: usize,
+}
+
+impl Growth {
+    /// Bytes of a value when it is expanded, by those of the variables that it refers to; `None` when all of them together are too many.
+    pub(crate) fn of(
+        &mut self,
+        value: &str,
+        raw: bool,
+        referred: impl Fn(&str) -> usize,
+    ) -> Option<usize> {
+        let mut names = references(value).peekable();
+        if raw || names.peek().is_none() {
+            return Some(value.len());
+        }
+        let size = names.map(referred).fold(value.len(), usize::saturating_add);
+        self.total = self.total.saturating_add(size);
+        (self.total <= MAX_EXPANDED).then_some(size)
+    }
 }
 
 /// Strongly connected components, what is referred to first (Tarjan, without recursion).

@@ -3,7 +3,7 @@
 mod collection;
 mod reference;
 
-pub(crate) use collection::MAX_EXPANDED;
+pub(crate) use collection::Growth;
 pub use collection::{CollectionError, SortOptions, sort_and_expand, sorted, strong_components};
 pub use reference::{DirectOptions, MaskedRefused, expand, expand_existing, references};
 

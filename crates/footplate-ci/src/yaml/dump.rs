@@ -102,7 +102,9 @@ fn text_scalar(emitter: &mut Emitter<'_>, text: &str) -> Emitted {
         (ScalarStyle::SingleQuoted, Some("tag:yaml.org,2002:str"))
     } else if matches!(text, "y" | "Y" | "n" | "N") || begins_with_sign(text) {
         (ScalarStyle::DoubleQuoted, None)
-    } else if !matches!(scalar::resolve(text), Ok(Value::Str(_))) || octal_fraction(text) {
+    } else if !matches!(scalar::resolve(text, |text| text.into()), Ok(Value::Str(_)))
+        || octal_fraction(text)
+    {
         (ScalarStyle::SingleQuoted, None)
     } else {
         (ScalarStyle::Plain, None)

@@ -3,22 +3,27 @@
 mod documents;
 mod dump;
 mod error;
+mod key;
 mod limits;
 mod load;
+mod map;
 mod merge;
 mod scalar;
 mod tags;
+mod whole;
+mod words;
 
-use std::{hash::Hash, sync::Arc};
-
-use indexmap::IndexMap;
+use std::sync::Arc;
 
 pub(crate) use documents::documents;
 pub use dump::dump;
 pub use error::YamlError;
+pub use key::Key;
 pub use limits::Limits;
 pub use load::load;
 pub(crate) use load::{Loaded, load_document};
+pub use map::{Entry, Map};
+pub use whole::Whole;
 
 /// Nodes of a configuration when everything is in its place: `extends` and `!reference` may bring in much with few words.
 pub(crate) const MAX_RESOLVED: usize = 1_000_000;
@@ -53,7 +58,7 @@ pub enum Value {
     /// True or false.
     Bool(bool),
     /// A whole number.
-    Int(i128),
+    Int(Whole),
     /// A number with a fraction.
     Float(f64),
     /// Text.
@@ -63,234 +68,11 @@ pub enum Value {
     /// `!!binary`.
     Binary(Arc<[u8]>),
     /// A list.
-    Seq(Arc<Vec<Node>>),
+    Seq(Arc<[Node]>),
     /// A mapping.
     Map(Arc<Map>),
     /// `!reference` with its argument.
     Reference(Arc<Node>),
-}
-
-/// A mapping in the order in which its keys first appeared.
-#[derive(Debug, Clone, Default)]
-pub struct Map {
-    entries: Vec<Entry>,
-    /// Places by key, once there are more than a few: comparing a handful of keys is cheaper than hashing.
-    places: Option<IndexMap<Key, usize>>,
-}
-
-/// A key with its place, and the value.
-#[derive(Debug, Clone)]
-pub struct Entry {
-    /// The key as it was written.
-    pub key: Node,
-    /// The value.
-    pub value: Node,
-}
-
-/// Mappings up to this size are searched one by one.
-const FEW: usize = 12;
-
-/// A key, comparable.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Key {
-    /// Text.
-    Str(Arc<str>),
-    /// A symbol.
-    Symbol(Arc<str>),
-    /// Any other value, in a form of its own.
-    Other(String),
-}
-
-impl Key {
-    pub(super) fn of(node: &Node) -> Self {
-        match &node.value {
-            Value::Str(text) => Self::Str(Arc::clone(text)),
-            Value::Symbol(text) => Self::Symbol(Arc::clone(text)),
-            other => Self::Other(format!("{other:?}")),
-        }
-    }
-
-    fn text(&self) -> Option<&str> {
-        if let Self::Str(text) = self {
-            Some(text)
-        } else {
-            None
-        }
-    }
-
-    fn symbol(&self) -> Option<&str> {
-        if let Self::Symbol(text) = self {
-            Some(text)
-        } else {
-            None
-        }
-    }
-}
-
-/// Of its text alone, so that a borrowed text finds it.
-impl std::hash::Hash for Key {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        match self {
-            Self::Str(text) | Self::Symbol(text) => text.hash(state),
-            Self::Other(text) => text.hash(state),
-        }
-    }
-}
-
-/// A text that is looked up as [`Key::Str`].
-#[derive(Hash)]
-struct Text<'k>(&'k str);
-
-/// A text that is looked up as [`Key::Symbol`].
-#[derive(Hash)]
-struct Symbol<'k>(&'k str);
-
-impl indexmap::Equivalent<Key> for Text<'_> {
-    fn equivalent(&self, key: &Key) -> bool {
-        key.text() == Some(self.0)
-    }
-}
-
-impl indexmap::Equivalent<Key> for Symbol<'_> {
-    fn equivalent(&self, key: &Key) -> bool {
-        key.symbol() == Some(self.0)
-    }
-}
-
-impl Map {
-    /// The value of a key, be it text or a symbol.
-    pub fn get(&self, key: &str) -> Option<&Node> {
-        self.find(key).map(|place| &self.entries[place].value)
-    }
-
-    fn find(&self, key: &str) -> Option<usize> {
-        match &self.places {
-            Some(places) => places
-                .get(&Text(key))
-                .or_else(|| places.get(&Symbol(key)))
-                .copied(),
-            None => self.written(key),
-        }
-    }
-
-    /// Text wins over a symbol.
-    fn written(&self, key: &str) -> Option<usize> {
-        let mut symbol = None;
-        for (place, entry) in self.entries.iter().enumerate() {
-            match &entry.key.value {
-                Value::Str(text) if **text == *key => return Some(place),
-                Value::Symbol(text) if **text == *key => symbol = Some(place),
-                _ => {}
-            }
-        }
-        symbol
-    }
-
-    fn place(&self, wanted: impl Fn(&Value) -> bool) -> Option<usize> {
-        self.entries
-            .iter()
-            .position(|entry| wanted(&entry.key.value))
-    }
-
-    fn place_of(&self, key: &Node) -> Option<usize> {
-        if let Some(places) = &self.places {
-            return places.get(&Key::of(key)).copied();
-        }
-        match &key.value {
-            Value::Str(text) => self.place(|value| matches!(value, Value::Str(own) if own == text)),
-            Value::Symbol(text) => {
-                self.place(|value| matches!(value, Value::Symbol(own) if own == text))
-            }
-            _ => {
-                let key = Key::of(key);
-                self.entries
-                    .iter()
-                    .position(|entry| Key::of(&entry.key) == key)
-            }
-        }
-    }
-
-    /// Adds an entry whose key is not there.
-    fn push(&mut self, entry: Entry) {
-        if let Some(places) = &mut self.places {
-            places.insert(Key::of(&entry.key), self.entries.len());
-        }
-        self.entries.push(entry);
-        if self.places.is_none() && self.entries.len() > FEW {
-            self.number();
-        }
-    }
-
-    fn number(&mut self) {
-        let keys = self.entries.iter().map(|entry| Key::of(&entry.key));
-        self.places = (self.entries.len() > FEW)
-            .then(|| keys.enumerate().map(|(place, key)| (key, place)).collect());
-    }
-
-    /// A key as it was written, with its place.
-    pub fn key(&self, key: &str) -> Option<&Node> {
-        self.find(key).map(|place| &self.entries[place].key)
-    }
-
-    /// Sets a key: a new one goes to the end, an old one keeps its place.
-    pub fn insert(&mut self, key: Node, value: Node) {
-        self.replace(key, value);
-    }
-
-    /// Sets a key, and tells where it stood before.
-    pub fn replace(&mut self, key: Node, value: Node) -> Option<Span> {
-        match self.place_of(&key) {
-            Some(place) => {
-                let entry = &mut self.entries[place];
-                entry.value = value;
-                Some(std::mem::replace(&mut entry.key.span, key.span))
-            }
-            None => {
-                self.push(Entry { key, value });
-                None
-            }
-        }
-    }
-
-    /// The same keys with other values.
-    ///
-    /// # Errors
-    /// The first that `value` gives.
-    pub fn try_map<E>(
-        &self,
-        mut value: impl FnMut(&Entry) -> Result<Option<Node>, E>,
-    ) -> Result<Self, E> {
-        let mut out = self.clone();
-        for entry in &mut out.entries {
-            if let Some(new) = value(entry)? {
-                entry.value = new;
-            }
-        }
-        Ok(out)
-    }
-
-    /// Removes a key.
-    pub fn remove(&mut self, key: &str) -> Option<Node> {
-        let place = self.place(|value| matches!(value, Value::Str(text) if **text == *key))?;
-        let removed = self.entries.remove(place);
-        self.number();
-        Some(removed.value)
-    }
-
-    /// Keys and values in order.
-    pub fn iter(&self) -> impl Iterator<Item = &Entry> + Clone {
-        self.entries.iter()
-    }
-
-    /// How many keys.
-    pub fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    /// No keys.
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
 }
 
 impl Node {
@@ -354,6 +136,18 @@ impl Node {
         }
     }
 
+    /// Whether it surely is the same value as another: what is shared is looked at from outside only.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (&self.value, &other.value) {
+            (Value::Seq(one), Value::Seq(other)) => Arc::ptr_eq(one, other),
+            (Value::Map(one), Value::Map(other)) => Arc::ptr_eq(one, other),
+            (Value::Str(one), Value::Str(other)) => Arc::ptr_eq(one, other),
+            (Value::Int(one), Value::Int(other)) => one == other,
+            (Value::Bool(one), Value::Bool(other)) => one == other,
+            _ => false,
+        }
+    }
+
     /// Whether it is null.
     pub fn is_null(&self) -> bool {
         matches!(self.value, Value::Null)
@@ -362,88 +156,20 @@ impl Node {
     /// This node with `over` laid upon it: mappings are merged key by key, anything else is replaced (`ci-yaml.md §5.1`).
     #[must_use]
     pub fn deep_merge(&self, over: &Self) -> Self {
-        self.clone().overlaid(over)
+        self.clone().overlaid(over.clone())
     }
 
-    /// The same of a node that is not needed any more: only what others share is copied.
+    /// The same of nodes that are not needed any more: only what others share is copied.
     #[must_use]
-    pub fn overlaid(mut self, over: &Self) -> Self {
-        let (Value::Map(base), Value::Map(upper)) = (&mut self.value, &over.value) else {
-            return over.clone();
-        };
-        if base.is_empty() {
-            return over.clone();
-        }
-        let base = Arc::make_mut(base);
-        for entry in upper.iter() {
-            match base.place_of(&entry.key) {
-                Some(place) => {
-                    let old = &mut base.entries[place];
-                    let below = std::mem::replace(&mut old.value.value, Value::Null);
-                    old.value = Self::new(below, old.value.span).overlaid(&entry.value);
-                    old.key.span = entry.key.span;
-                }
-                None => base.push(entry.clone()),
+    pub fn overlaid(mut self, over: Self) -> Self {
+        let span = over.span;
+        match (&mut self.value, over.value) {
+            (Value::Map(base), Value::Map(upper)) if !base.is_empty() => {
+                Map::lay(base, upper);
+                self.span = span;
+                self
             }
-        }
-        self.span = over.span;
-        self
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn key(text: &str, symbol: bool) -> Node {
-        let text = Arc::from(text);
-        let value = if symbol {
-            Value::Symbol(text)
-        } else {
-            Value::Str(text)
-        };
-        Node::new(value, Span::default())
-    }
-
-    fn number(value: i128) -> Node {
-        Node::new(Value::Int(value), Span::default())
-    }
-
-    proptest! {
-        /// Small and large mappings answer as a plain list does.
-        #[test]
-        fn a_mapping_is_a_list_of_different_keys(
-            sets in prop::collection::vec((0_u8..30, any::<bool>()), 0..60),
-            removed in 0_u8..30,
-        ) {
-            let (mut map, mut list) = (Map::default(), Vec::<(String, bool, i128)>::new());
-            for (place, (name, symbol)) in sets.iter().enumerate() {
-                let (name, value) = (format!("k{name}"), place as i128);
-                map.insert(key(&name, *symbol), number(value));
-                match list.iter_mut().find(|(own, sign, _)| *own == name && sign == symbol) {
-                    Some(old) => old.2 = value,
-                    None => list.push((name, *symbol, value)),
-                }
-            }
-            let removed = format!("k{removed}");
-            let at = list.iter().position(|(name, symbol, _)| *name == removed && !symbol);
-            prop_assert_eq!(map.remove(&removed).is_some(), at.is_some());
-            at.map(|at| list.remove(at));
-            prop_assert_eq!(map.len(), list.len());
-            let order: Vec<&str> = map.iter().filter_map(|entry| entry.key.as_str()).collect();
-            let expected: Vec<&str> = list.iter().map(|(name, _, _)| name.as_str()).collect();
-            prop_assert_eq!(order, expected);
-            for name in (0..30).map(|number| format!("k{number}")) {
-                let wanted = |sign: bool| list.iter().find(|(own, symbol, _)| *own == name && *symbol == sign);
-                let expected = wanted(false).or_else(|| wanted(true)).map(|(_, _, value)| *value);
-                let found = map.get(&name).map(|node| match node.value {
-                    Value::Int(value) => value,
-                    _ => -1,
-                });
-                prop_assert_eq!(found, expected);
-            }
+            (_, value) => Self::new(value, span),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a plain scalar means to Psych: YAML 1.1 with Ruby's habits.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use regex::Regex;
 
@@ -34,12 +34,15 @@ pattern!(BINARY, r"^[-+]?0b[01_,]+$");
 pattern!(DECIMAL, r"^[-+]?(?:0|[1-9](?:[0-9]|,[0-9]|_[0-9])*)$");
 pattern!(HEX, r"^[-+]?0x[0-9a-fA-F_,]+$");
 
-/// Reads an untagged plain scalar.
+/// Reads an untagged plain scalar; `shared` makes a text of what is text.
 ///
 /// # Errors
 /// The name of a Ruby class that would have to be loaded.
-pub(super) fn resolve(text: &str) -> Result<Value, &'static str> {
-    let string = || Value::Str(text.into());
+pub(super) fn resolve(
+    text: &str,
+    shared: impl FnOnce(&str) -> Arc<str>,
+) -> Result<Value, &'static str> {
+    let string = || Value::Str(shared(text));
     if text.is_empty() {
         return Ok(Value::Null);
     }
@@ -109,7 +112,7 @@ fn sexagesimal(text: &str) -> Option<Value> {
         parts()
             .map(|(part, unit)| part.parse::<i128>().ok().and_then(|n| n.checked_mul(unit)))
             .sum::<Option<i128>>()
-            .map(Value::Int)
+            .map(|number| Value::Int(number.into()))
     } else if SEXAGESIMAL_FLOAT.is_match(text) {
         parts()
             .map(|(part, unit)| {
@@ -151,5 +154,5 @@ fn integer(text: &str) -> Option<Value> {
     // A number that fits nowhere stays text; no keyword takes one.
     parsed
         .ok()
-        .map(|number: i128| Value::Int(if negative { -number } else { number }))
+        .map(|number: i128| Value::Int(if negative { -number } else { number }.into()))
 }

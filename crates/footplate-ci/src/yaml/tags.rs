@@ -2,33 +2,39 @@
 
 use std::sync::Arc;
 
-use super::{Node, Span, Value, YamlError, scalar};
+use super::{Node, Span, Value, YamlError, scalar, words::Words};
 
 /// What a scalar is by its tag, or by its text where it has none.
 ///
 /// # Errors
 /// Classes that GitLab does not let in.
-pub(super) fn scalar_value(tag: Option<&str>, text: &str, plain: bool) -> Result<Value, YamlError> {
-    let resolve = || scalar::resolve(text).map_err(unspecified);
+pub(super) fn scalar_value(
+    tag: Option<&str>,
+    text: &str,
+    plain: bool,
+    words: &mut Words,
+) -> Result<Value, YamlError> {
+    let resolve =
+        |words: &mut Words| scalar::resolve(text, |text| words.share(text)).map_err(unspecified);
     match tag {
-        None if plain => resolve(),
+        None if plain => resolve(words),
         None | Some("tag:yaml.org,2002:str" | "!str" | "!ruby/string") => {
-            Ok(Value::Str(text.into()))
+            Ok(Value::Str(words.share(text)))
         }
         Some("!reference") => Ok(Value::Reference(Arc::new(Node::new(
             Value::Str(text.into()),
             Span::default(),
         )))),
         Some("tag:yaml.org,2002:binary" | "!binary") => Ok(binary(text)),
-        Some("tag:yaml.org,2002:float" | "!float") => Ok(match resolve()? {
-            Value::Int(number) => Value::Float(number as f64),
+        Some("tag:yaml.org,2002:float" | "!float") => Ok(match resolve(words)? {
+            Value::Int(number) => Value::Float(number.get() as f64),
             other => other,
         }),
         Some("!ruby/regexp") => Err(unspecified("Regexp")),
         Some("!ruby/range") => Err(unspecified("Range")),
         Some(tag) if tag.starts_with("!ruby/sym") => Ok(Value::Symbol(text.into())),
         Some(tag) if tag.starts_with("!ruby/object:") => Err(unspecified(after_colon(tag))),
-        Some(_) => resolve(),
+        Some(_) => resolve(words),
     }
 }
 

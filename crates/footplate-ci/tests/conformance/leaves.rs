@@ -22,7 +22,7 @@ fn from_json(value: &Json) -> Node {
             |n| Value::Int(n.into()),
         ),
         Json::String(text) => Value::Str(text.as_str().into()),
-        Json::Array(items) => Value::Seq(Arc::new(items.iter().map(from_json).collect())),
+        Json::Array(items) => Value::Seq(items.iter().map(from_json).collect()),
         Json::Object(map) => Value::Map(Arc::new(to_map(map))),
     };
     Node::new(value, Span::default())
@@ -184,7 +184,7 @@ fn tree(node: &Node, case: &Json) -> Option<String> {
             false,
         )
     };
-    let root = map.as_map().unwrap();
+    let root = map.as_map().unwrap().clone();
     let resolved = if extending {
         extends::resolve(root).map_err(|error| error.to_string())
     } else {

@@ -156,23 +156,86 @@ fn a_text_may_end_in_a_block_scalar_without_a_line_break() {
     );
 }
 
-#[test]
-fn variables_that_double_each_other_are_refused() {
-    let mut text =
-        "job:\n  script: ls\n  rules: [{changes: [$V60]}, {when: always}]\n  variables:\n    V0: xxxxxxxx\n"
-            .to_owned();
+/// Variables of which each is twice the one before.
+fn doubling() -> String {
+    let mut text = "  variables:\n    V0: xxxxxxxx\n".to_owned();
     for number in 1..=60 {
         let below = number - 1;
         text.push_str(&format!("    V{number}: '$V{below}$V{below}'\n"));
     }
-    let case = Case::new(&text).push("main", &[]).changed(&["a"]);
-    let compiled = case.compile().unwrap();
-    let errors = compiled.evaluated.unwrap().errors;
+    text
+}
+
+/// The one fault of a pipeline whose rules look at changed and existing paths.
+fn fault_of_rules(text: &str) -> String {
+    let case = Case::new(text).push("main", &[]).changed(&["a"]);
+    let errors = case.compile().unwrap().evaluated.unwrap().errors;
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    errors.into_iter().next().unwrap().message
+}
+
+const TOO_LARGE: &str = "variables are too large when they are expanded: more than ";
+
+#[test]
+fn variables_that_double_each_other_are_refused() {
+    let rules = "  rules: [{changes: [$V60]}, {when: always}]\n";
+    let text = format!("job:\n  script: ls\n{rules}{}", doubling());
+    let message = fault_of_rules(&text);
+    assert!(
+        message.starts_with(&format!("job: {TOO_LARGE}")),
+        "{message}"
+    );
+}
+
+/// A pattern that cannot be expanded would match nothing, and nobody would know why the job is not there.
+#[test]
+fn a_job_is_not_left_out_because_a_pattern_grows_too_large() {
+    for rule in ["changes: [$V60]", "exists: [$V60]"] {
+        let text = format!(
+            "other: {{script: ls}}\njob:\n  script: ls\n  rules: [{{{rule}}}]\n{}",
+            doubling()
+        );
+        let message = fault_of_rules(&text);
+        assert!(
+            message.starts_with(&format!("job: {TOO_LARGE}")),
+            "{rule}: {message}"
+        );
+    }
+}
+
+#[test]
+fn a_workflow_is_not_filtered_out_because_a_pattern_grows_too_large() {
+    let variables = doubling().replace("\n  ", "\n");
+    let text = format!(
+        "workflow: {{rules: [{{changes: [$V60]}}]}}\njob: {{script: ls}}\n{}",
+        variables.trim_start()
+    );
+    let message = fault_of_rules(&text);
+    assert!(
+        message.starts_with(&format!("workflow: {TOO_LARGE}")),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_file_is_not_left_out_because_a_pattern_grows_too_large() {
+    let mut variables = vec![("V0".to_owned(), "xxxxxxxx".to_owned())];
+    for number in 1..=60 {
+        let below = number - 1;
+        variables.push((format!("V{number}"), format!("$V{below}$V{below}")));
+    }
+    let given: Vec<(&str, &str)> = variables
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    let text = "include: {local: /a.yml, rules: [{exists: [$V60]}]}\njob: {script: ls}\n";
+    let errors = Case::new(text)
+        .file("a.yml", "other: {script: ls}\n")
+        .push("main", &given)
+        .errors();
     assert_eq!(errors.len(), 1, "{errors:?}");
     assert!(
-        errors[0]
-            .message
-            .starts_with("job: variables are too large when they are expanded"),
+        errors[0].starts_with(&format!("include:{TOO_LARGE}")),
         "{errors:?}"
     );
 }

@@ -1,6 +1,9 @@
 //! Files: `include` of every kind, what each may refer to, and merging.
 
-use footplate_ci::{Answer, ComponentFile, Origin, Request};
+use footplate_ci::{
+    Answer, Compiler, ComponentFile, Origin, Request, Source, Step,
+    yaml::{Limits, Map},
+};
 use footplate_model::PipelineSource;
 use serde_json::json;
 
@@ -535,4 +538,38 @@ fn a_child_pipeline_reads_its_file_like_any_other() {
             .pipeline("main", PipelineSource::ParentPipeline, &[])
             .input("name", "x");
     assert_eq!(case.facts("job x")["script"], json!(["ls"]));
+}
+
+/// What was read of files is forgotten when they are all there; whoever asks again is told the same, with the same numbers of files.
+#[test]
+fn a_compiler_that_is_asked_again_says_the_same() {
+    let file = ".a: {extends: .b}\n.b: {extends: .c}\n";
+    for root in [
+        "include: a.yml\njob: {extends: .a, script: ls}\n",
+        "include: a.yml\njob: {script: ls, needs: [none]}\n",
+        "include: a.yml\n.c: {tags: [x]}\njob: {extends: .a, script: ls}\n",
+    ] {
+        let mut compiler = Compiler::new(Source {
+            text: root.to_owned(),
+            inputs: Map::default(),
+            context: None,
+            variables: Vec::new(),
+            has_project: true,
+            child: false,
+            limits: Limits::default(),
+        });
+        let mut said = Vec::new();
+        while said.len() < 3 {
+            match compiler.step() {
+                Step::Needs(requests) => {
+                    for request in requests {
+                        compiler.answer(request, Answer::Text(file.to_owned()));
+                    }
+                }
+                other => said.push(format!("{other:?}")),
+            }
+        }
+        assert_eq!(said[0], said[1], "{root}");
+        assert_eq!(said[0], said[2], "{root}");
+    }
 }

@@ -1,13 +1,18 @@
 //! Checks that keywords share. Messages are `LOCATION ATTRIBUTE MESSAGE` (`ci-yaml.md §23`).
 
+mod nodes;
+
 use std::{collections::HashMap, sync::Arc};
 
 use serde_json::Value as Json;
+
+pub use nodes::{flat, flatten, given, json, string_list, text};
 
 use crate::{
     diagnostic::Diagnostic,
     durations,
     expr::{Condition, ExprError},
+    keywords::plain,
     suggest::did_you_mean,
     yaml::{Map, Node, Span, Value},
 };
@@ -23,6 +28,8 @@ pub struct Check {
     keywords: bool,
     /// Conditions that were read, by their texts: many jobs have the same.
     conditions: HashMap<Arc<str>, Arc<Condition>>,
+    /// The last value of each keyword without a fault, and what it became: jobs that extend the same one share its values.
+    last: Vec<(&'static str, Node, Arc<Json>)>,
 }
 
 impl Check {
@@ -60,16 +67,43 @@ impl Check {
             warnings: Vec::new(),
             keywords: self.keywords,
             conditions: std::mem::take(&mut self.conditions),
+            last: std::mem::take(&mut self.last),
         }
     }
 
     /// What an inner one knows, with its faults only where they are `told`.
     pub(crate) fn take(&mut self, inner: Self, told: bool) {
         self.conditions = inner.conditions;
+        self.last = inner.last;
         if told {
             self.errors.extend(inner.errors);
             self.warnings.extend(inner.warnings);
         }
+    }
+
+    /// Reads a plain keyword; a value that the last one of its name shares with this one only once.
+    pub(crate) fn keyword(
+        &mut self,
+        name: &'static str,
+        at: &str,
+        node: &Node,
+    ) -> Option<Arc<Json>> {
+        let place = self.last.iter().position(|(known, ..)| *known == name);
+        if let Some((_, last, json)) = place.map(|place| &self.last[place])
+            && last.is_same(node)
+        {
+            return Some(Arc::clone(json));
+        }
+        let told = (self.errors.len(), self.warnings.len());
+        let json = Arc::new(plain(name)?(self, at, node)?);
+        if told == (self.errors.len(), self.warnings.len()) {
+            let new = (name, node.clone(), Arc::clone(&json));
+            match place {
+                Some(place) => self.last[place] = new,
+                None => self.last.push(new),
+            }
+        }
+        Some(json)
     }
 
     /// Reads a condition, each text once.
@@ -179,7 +213,7 @@ impl Check {
     pub fn integers(&mut self, at: &str, attribute: &str, node: &Node) -> Option<Vec<i64>> {
         let one = |node: &Node| {
             if let Value::Int(number) = node.value {
-                i64::try_from(number).ok()
+                i64::try_from(number.get()).ok()
             } else {
                 None
             }
@@ -253,72 +287,4 @@ impl Check {
         }
         seconds
     }
-}
-
-/// Lists within lists of texts, up to ten levels.
-pub fn flatten(items: &[Node], depth: usize, lines: &mut Vec<String>) -> bool {
-    items
-        .iter()
-        .all(|item| match (item.as_str(), item.as_seq()) {
-            (Some(line), _) => {
-                lines.push(line.to_owned());
-                true
-            }
-            (None, Some(inner)) => depth < 10 && flatten(inner, depth + 1, lines),
-            (None, None) => false,
-        })
-}
-
-/// A list of texts.
-pub fn string_list(node: &Node) -> Option<Vec<String>> {
-    node.as_seq()?
-        .iter()
-        .map(|item| item.as_str().map(str::to_owned))
-        .collect()
-}
-
-/// A scalar as text.
-pub fn text(node: &Node) -> String {
-    match &node.value {
-        Value::Null | Value::Seq(_) | Value::Map(_) | Value::Reference(_) | Value::Binary(_) => {
-            String::new()
-        }
-        Value::Bool(flag) => flag.to_string(),
-        Value::Int(number) => number.to_string(),
-        Value::Float(number) => format!("{number:?}"),
-        Value::Str(text) | Value::Symbol(text) => text.to_string(),
-    }
-}
-
-/// A tree as JSON, in the order of its keys.
-pub fn json(node: &Node) -> Json {
-    match &node.value {
-        Value::Null | Value::Binary(_) => Json::Null,
-        Value::Bool(flag) => Json::Bool(*flag),
-        Value::Int(number) => {
-            i64::try_from(*number).map_or_else(|_| Json::from(*number as f64), Json::from)
-        }
-        Value::Float(number) => Json::from(*number),
-        Value::Str(text) | Value::Symbol(text) => Json::from(&**text),
-        Value::Seq(items) => Json::Array(items.iter().map(json).collect()),
-        Value::Map(map) => Json::Object(
-            map.iter()
-                .map(|entry| (text(&entry.key), json(&entry.value)))
-                .collect(),
-        ),
-        Value::Reference(argument) => json(argument),
-    }
-}
-
-/// Every item of lists within lists, as Ruby's `flatten` gives them; anything else is a list of itself.
-pub fn flat(node: &Node) -> Vec<&Node> {
-    match node.as_seq() {
-        Some(items) => items.iter().flat_map(flat).collect(),
-        None => vec![node],
-    }
-}
-
-/// A field that is there and not null.
-pub fn given<'m>(map: &'m Map, key: &str) -> Option<&'m Node> {
-    map.get(key).filter(|node| !node.is_null())
 }
