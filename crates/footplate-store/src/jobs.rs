@@ -1,7 +1,7 @@
 //! Jobs of every kind.
 
 use footplate_model::{
-    ArtifactSummary, Job, JobId, JobKind, PipelineId, ProjectId, Timestamp, UserId,
+    ArtifactSummary, Job, JobId, JobKind, PipelineId, ProjectId, Status, Timestamp, UserId,
 };
 
 pub use crate::job_lists::{
@@ -81,23 +81,8 @@ pub(crate) fn read(row: &Row<'_>) -> Result<Job> {
     })
 }
 
-fn json<T: serde::Serialize>(value: &T) -> String {
+pub(crate) fn json<T: serde::Serialize>(value: &T) -> String {
     serde_json::to_string(value).unwrap_or_default()
-}
-
-/// Keeps a compiled definition; retried attempts share it.
-pub async fn insert_definition(
-    tx: &mut Tx<'_>,
-    pipeline: PipelineId,
-    definition: &str,
-) -> Result<i64> {
-    tx.query(sql!(
-        "INSERT INTO job_definitions (pipeline_id, definition) VALUES ($1, $2) RETURNING id"
-    ))
-    .bind(pipeline)
-    .bind(definition)
-    .one("job definition", |row| row.get(0))
-    .await
 }
 
 /// A compiled definition.
@@ -123,31 +108,17 @@ pub(crate) const BUCKET: i64 = 1024;
 /// So many buckets are summed up once more (`job_sums`).
 pub(crate) const BUCKETS: i64 = 64;
 
-/// Inserts a job as it is but for its id.
+/// Inserts one job as it is but for its id; those of a new pipeline: [`crate::new_jobs`].
 pub async fn insert(tx: &mut Tx<'_>, new: &Job) -> Result<JobId> {
-    let id = insert_row(tx, new, new.pipeline_id, new.definition_id).await?;
+    let id = insert_row(tx, new).await?;
     if new.kind == JobKind::Build {
         count(tx, new.project_id, &[id]).await?;
     }
     Ok(id)
 }
 
-/// Inserts the jobs of a new pipeline in order, as they are but for their ids, each with the id of its definition.
-pub async fn insert_all(tx: &mut Tx<'_>, pipeline: PipelineId, new: &[(&Job, i64)]) -> Result<()> {
-    let mut builds: Vec<(ProjectId, JobId)> = Vec::with_capacity(new.len());
-    for (job, definition) in new {
-        let id = insert_row(tx, job, pipeline, *definition).await?;
-        builds.extend((job.kind == JobKind::Build).then_some((job.project_id, id)));
-    }
-    for of_project in builds.chunk_by(|one, other| one.0 == other.0) {
-        let ids: Vec<JobId> = of_project.iter().map(|(_, id)| *id).collect();
-        count(tx, of_project[0].0, &ids).await?;
-    }
-    Ok(())
-}
-
 /// Takes new jobs into the counts, with one statement for all that are counted together.
-async fn count(tx: &mut Tx<'_>, project: ProjectId, ids: &[JobId]) -> Result<()> {
+pub(crate) async fn count(tx: &mut Tx<'_>, project: ProjectId, ids: &[JobId]) -> Result<()> {
     for (bucket, jobs) in together(ids, BUCKET) {
         tx.query(sql!(
             "INSERT INTO job_counts (project_id, bucket, jobs) VALUES ($1, $2, $3) \
@@ -204,12 +175,7 @@ pub(crate) async fn discount(tx: &mut Tx<'_>, pipeline: PipelineId) -> Result<()
     Ok(())
 }
 
-async fn insert_row(
-    tx: &mut Tx<'_>,
-    new: &Job,
-    pipeline: PipelineId,
-    definition: i64,
-) -> Result<JobId> {
+async fn insert_row(tx: &mut Tx<'_>, new: &Job) -> Result<JobId> {
     tx.query(sql!(
         "INSERT INTO jobs (kind, project_id, pipeline_id, name, stage, stage_idx, status, when_, allow_failure, scheduling_type, needs, ref, tag, protected, \
          user_id, tag_list, definition_id, start_in, environment, resource_group, interruptible, processed, enqueue_immediately, coverage, coverage_regex, created_at, \
@@ -219,7 +185,7 @@ async fn insert_row(
     ))
     .bind(new.kind)
     .bind(new.project_id)
-    .bind(pipeline)
+    .bind(new.pipeline_id)
     .bind(&new.name)
     .bind(&new.stage)
     .bind(new.stage_idx)
@@ -233,7 +199,7 @@ async fn insert_row(
     .bind(new.protected)
     .bind(new.user_id)
     .bind(json(&new.tag_list))
-    .bind(definition)
+    .bind(new.definition_id)
     .bind(new.start_in)
     .bind(&new.environment)
     .bind(&new.resource_group)
@@ -276,6 +242,33 @@ pub async fn list_of_pipeline(tx: &mut Tx<'_>, pipeline: PipelineId) -> Result<V
     )))
     .bind(pipeline)
     .all(read)
+    .await
+}
+
+/// What counts of a job for its pipeline as a whole.
+#[derive(Debug, Clone, Copy)]
+pub struct Outcome {
+    /// Status.
+    pub status: Status,
+    /// A failure does not count.
+    pub allow_failure: bool,
+    /// Coverage that its trace told.
+    pub coverage: Option<f64>,
+}
+
+/// The outcomes of a pipeline's jobs, retried ones left out, by id.
+pub async fn list_outcomes(tx: &mut Tx<'_>, pipeline: PipelineId) -> Result<Vec<Outcome>> {
+    tx.query(sql!(
+        "SELECT status, allow_failure, coverage FROM jobs WHERE pipeline_id = $1 AND retried = FALSE ORDER BY id"
+    ))
+    .bind(pipeline)
+    .all(|row| {
+        Ok(Outcome {
+            status: row.get(0)?,
+            allow_failure: row.get(1)?,
+            coverage: row.get(2)?,
+        })
+    })
     .await
 }
 

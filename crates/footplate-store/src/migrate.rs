@@ -12,6 +12,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0001_first_light.sql"),
     include_str!("migrations/0002_queue_by_age.sql"),
     include_str!("migrations/0003_job_sums.sql"),
+    include_str!("migrations/0004_lean_job_indexes.sql"),
 ];
 
 /// What PostgreSQL needs so that the portable statements run there.

@@ -15,19 +15,21 @@ fn read(row: &Row<'_>) -> Result<Stage> {
     })
 }
 
-/// Inserts a stage in status `created`.
+/// Inserts a stage.
 pub async fn insert(
     tx: &mut Tx<'_>,
     pipeline: PipelineId,
     position: i64,
     name: &str,
+    status: Status,
 ) -> Result<()> {
     tx.query(sql!(
-        "INSERT INTO stages (pipeline_id, position, name, status) VALUES ($1, $2, $3, 'created')"
+        "INSERT INTO stages (pipeline_id, position, name, status) VALUES ($1, $2, $3, $4)"
     ))
     .bind(pipeline)
     .bind(position)
     .bind(name)
+    .bind(status)
     .execute()
     .await?;
     Ok(())

@@ -67,7 +67,8 @@ pub(crate) async fn load(tx: &mut Tx<'_>, id: PipelineId) -> Result<Option<Loade
     }))
 }
 
-fn job_state(job: &Job, facts: &EngineFacts) -> JobState {
+/// A job's row as the engine sees it.
+pub(crate) fn job_state(job: &Job, facts: &EngineFacts) -> JobState {
     JobState {
         key: JobKey::Stored(job.id),
         kind: job.kind,
