@@ -176,7 +176,11 @@ impl App {
 
     /// Changes whenever the queue does; what runners send back as `last_update` (`runner-protocol.md §2.3`).
     pub fn queue_token(&self, runner: RunnerId) -> String {
-        let count = self.db().wakes(Topic::Queue);
+        self.queue_token_at(runner, self.db().wakes(Topic::Queue))
+    }
+
+    /// [`App::queue_token`] when the queue had been woken so often.
+    pub(crate) fn queue_token_at(&self, runner: RunnerId, count: u64) -> String {
         let digest = Sha256::digest(format!("{} {runner} {count}", self.inner.boot));
         digest
             .iter()

@@ -77,7 +77,7 @@ impl Definition {
     /// # Errors
     /// Never for what the compiler made.
     pub fn of(chosen: &Chosen, roots: &[&YamlVariable]) -> Result<Self> {
-        Self::parse(&text(chosen, roots)?)
+        Self::parse(&text(chosen, roots, &EngineFacts::of(chosen))?)
     }
 
     /// From its stored text.
@@ -97,7 +97,7 @@ impl Definition {
 /// A [`Definition`] that is written but never held: what the compiler made is large, and there are many jobs.
 #[derive(serde::Serialize)]
 struct Written<'c> {
-    engine: EngineFacts,
+    engine: &'c EngineFacts,
     job: WrittenJob<'c>,
 }
 
@@ -123,26 +123,38 @@ struct WrittenVariable<'c> {
     raw: bool,
 }
 
+impl EngineFacts {
+    /// From a job of a compiled pipeline.
+    pub(crate) fn of(chosen: &Chosen) -> Self {
+        let keywords = &chosen.instance.job.keywords;
+        Self {
+            retry: retry(keywords.get("retry")),
+            exit_codes: chosen.exit_codes.clone(),
+            strategy: keywords
+                .get("trigger")
+                .and_then(|trigger| trigger["strategy"].as_str())
+                .and_then(TriggerStrategy::parse),
+        }
+    }
+}
+
 /// The text that is stored of a job of a compiled pipeline.
 ///
 /// # Errors
 /// Never for what the compiler made.
-pub fn text(chosen: &Chosen, roots: &[&YamlVariable]) -> Result<String> {
+pub(crate) fn text(
+    chosen: &Chosen,
+    roots: &[&YamlVariable],
+    engine: &EngineFacts,
+) -> Result<String> {
     let (instance, job) = (&chosen.instance, &chosen.instance.job);
     let roots = roots.iter().copied();
     let variables = roots
         .filter(|variable| job.inherit_variables.lets(&variable.key))
         .chain(&instance.variables)
         .chain(&chosen.rule_variables);
-    let trigger = job.keywords.get("trigger");
     let written = Written {
-        engine: EngineFacts {
-            retry: retry(job.keywords.get("retry")),
-            exit_codes: chosen.exit_codes.clone(),
-            strategy: trigger
-                .and_then(|trigger| trigger["strategy"].as_str())
-                .and_then(TriggerStrategy::parse),
-        },
+        engine,
         job: WrittenJob {
             keywords: &job.keywords,
             variables: merged(variables),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use footplate_ci::PipelineWhy;
 use footplate_git::GitRef;
 use footplate_model::{
-    GivenVariable, Job, Pipeline, PipelineId, PipelineSource, Status, User, policy::Ability,
+    GivenVariable, Pipeline, PipelineId, PipelineSource, Status, User, policy::Ability,
 };
 use footplate_pipeline::{Event, Input, has_warnings};
 use footplate_store::{
@@ -202,27 +202,26 @@ impl App {
 
     pub(crate) async fn pipeline_view(&self, pipeline: Pipeline) -> Result<PipelineView> {
         let (id, user, project) = (pipeline.id, pipeline.user_id, pipeline.project_id);
-        let (rows, user, project) = self
+        let (outcomes, user, project) = self
             .db()
             .read(async move |tx: &mut Tx<'_>| {
-                let rows = jobs::list_of_pipeline(tx, id).await?;
+                let outcomes = jobs::list_outcomes(tx, id).await?;
                 let user = match user {
                     Some(user) => users::find(tx, user).await?,
                     None => None,
                 };
                 Ok::<_, footplate_store::Error>((
-                    rows,
+                    outcomes,
                     user,
                     footplate_store::projects::find(tx, project).await?,
                 ))
             })
             .await?;
         let project = project.ok_or(Error::PROJECT_NOT_FOUND)?;
-        let latest: Vec<&Job> = rows.iter().filter(|job| !job.retried).collect();
-        let known: Vec<f64> = latest.iter().filter_map(|job| job.coverage).collect();
+        let known: Vec<f64> = outcomes.iter().filter_map(|job| job.coverage).collect();
         #[expect(clippy::cast_precision_loss, reason = "a pipeline has few jobs")]
         let coverage = (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64);
-        let inputs = latest.iter().map(|job| Input {
+        let inputs = outcomes.iter().map(|job| Input {
             status: job.status,
             allow_failure: job.allow_failure,
         });

@@ -227,6 +227,14 @@ fn statements(options: &Options, place: &Place) -> Result<Vec<String>> {
             "pipeline_id",
             &[("pipeline_id", "1 + n")],
         )?);
+        let of_pipeline = [("pipeline_id", "1 + n")];
+        list.push(multiply(
+            place,
+            "pipeline_events",
+            range,
+            "pipeline_id",
+            &of_pipeline,
+        )?);
         list.push(multiply(place, "stages", range, "pipeline_id", &stage)?);
         let definitions = [("id", moved.as_str()), ("pipeline_id", "1 + n")];
         list.push(multiply(

@@ -1,6 +1,12 @@
 //! One call of the git binary: clean environment, no shell, limits on time and output.
 
-use std::{ffi::OsString, path::Path, process::Stdio, sync::Arc, time::Duration};
+use std::{
+    ffi::{OsStr, OsString},
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use tokio::{
@@ -36,9 +42,23 @@ const SETTINGS: &[&str] = &[
 /// Standard error that is kept, in bytes.
 const STDERR_KEPT: u64 = 16 * 1024;
 
+/// Where git is. By a name without a folder and with an environment of its own, the process would have to be forked, with a copy of
+/// all page tables, to be looked for afterwards; by its path it is spawned in one step.
+fn program() -> &'static OsStr {
+    static PROGRAM: OnceLock<OsString> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let found = std::env::split_paths(&path)
+            .filter(|folder| folder.is_absolute())
+            .map(|folder| folder.join("git"))
+            .find(|file| file.is_file());
+        found.map_or_else(|| "git".into(), PathBuf::into_os_string)
+    })
+}
+
 /// A git process with everything that must not leak into it taken away.
 pub(crate) fn bare_command(repository: &Path) -> Command {
-    let mut command = Command::new("git");
+    let mut command = Command::new(program());
     command.env_clear();
     for name in ["PATH", "TMPDIR", "SYSTEMROOT"] {
         if let Some(value) = std::env::var_os(name) {

@@ -34,15 +34,34 @@ pub fn has_warnings(inputs: impl IntoIterator<Item = Input>) -> bool {
         .any(|input| counted(input) == SUCCESS_WITH_WARNINGS)
 }
 
+/// Which statuses there are among some jobs: all that their composite depends on, so that it grows job by job.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Seen(u32);
+
+impl Seen {
+    /// One job more.
+    pub(crate) fn add(&mut self, input: Input) {
+        self.0 |= counted(input);
+    }
+
+    /// The composite of those that were added; as [`composite`].
+    pub(crate) fn composite(self, dag: bool) -> Option<Status> {
+        of_set(self.0, dag)
+    }
+}
+
 /// The composite; `None` for no jobs, which callers read as success. `dag` = the jobs are the needs of one job.
 pub fn composite(inputs: impl IntoIterator<Item = Input>, dag: bool) -> Option<Status> {
+    let mut seen = Seen::default();
+    inputs.into_iter().for_each(|input| seen.add(input));
+    seen.composite(dag)
+}
+
+fn of_set(set: u32, dag: bool) -> Option<Status> {
     use Status::{
         Canceled, Canceling, Created, Failed, Manual, Pending, Preparing, Running, Scheduled,
         Skipped, Success, WaitingForCallback, WaitingForResource,
     };
-    let set = inputs
-        .into_iter()
-        .fold(0, |set, input| set | counted(input));
     let any = |bits: u32| set & bits != 0;
     let only = |bits: u32| set & !bits == 0;
     let quiet = SUCCESS_WITH_WARNINGS | IGNORED;

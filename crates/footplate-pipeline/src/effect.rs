@@ -54,3 +54,36 @@ pub enum Effect {
         user: Option<UserId>,
     },
 }
+
+impl Effect {
+    /// The same for jobs by other keys: those of a pipeline whose jobs got their ids after it was decided.
+    #[must_use]
+    pub fn with_keys(self, other: impl Fn(JobKey) -> JobKey) -> Self {
+        let with_key = |job: JobState| JobState {
+            key: other(job.key),
+            ..job
+        };
+        match self {
+            Self::UpdateJob(job) => Self::UpdateJob(with_key(job)),
+            Self::InsertJob { from, job } => Self::InsertJob {
+                from: other(from),
+                job: with_key(job),
+            },
+            Self::Offer(job) => Self::Offer(other(job)),
+            Self::Withdraw(job) => Self::Withdraw(other(job)),
+            Self::RequestResource(job) => Self::RequestResource(other(job)),
+            Self::ReleaseResource(job) => Self::ReleaseResource(other(job)),
+            Self::StartBridge(job) => Self::StartBridge(other(job)),
+            Self::CancelDownstream(job) => Self::CancelDownstream(other(job)),
+            Self::JobEnded(job) => Self::JobEnded(other(job)),
+            Self::SetTimer { job, at } => Self::SetTimer {
+                job: other(job),
+                at,
+            },
+            Self::SetStage { .. }
+            | Self::SetPipeline(_)
+            | Self::TellUpstream(_)
+            | Self::ReopenUpstream { .. } => self,
+        }
+    }
+}

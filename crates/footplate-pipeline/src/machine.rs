@@ -113,8 +113,10 @@ impl Machine {
     fn into_effects(self, before: &Snapshot) -> Vec<Effect> {
         let mut effects = Vec::new();
         let mut parents = self.parents.iter();
-        for job in &self.work.jobs {
-            match before.job(job.key) {
+        for (place, job) in self.work.jobs.iter().enumerate() {
+            // New attempts come after all others, which stay where they were.
+            let old = before.jobs.get(place).filter(|old| old.key == job.key);
+            match old {
                 Some(old) if old == job => {}
                 Some(old) => {
                     effects.push(Effect::UpdateJob(job.clone()));

@@ -1,11 +1,11 @@
 //! The processing pass (`pipeline-processing.md §5`) and the pipeline's own status (`§7`).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use footplate_model::{SchedulingType, Status, Timestamp, When};
 
 use crate::{
-    composite::{Input, composite},
+    composite::{Input, Seen, composite},
     machine::Machine,
     snapshot::JobState,
 };
@@ -14,6 +14,30 @@ fn input(job: &JobState) -> Input {
     Input {
         status: job.status,
         allow_failure: job.allow_failure,
+    }
+}
+
+/// What counts of the stages before the one that is looked at.
+struct Earlier<'s> {
+    stages: std::iter::Peekable<std::collections::btree_map::Iter<'s, i64, Vec<usize>>>,
+    seen: Seen,
+}
+
+impl<'s> Earlier<'s> {
+    fn new(by_stage: &'s BTreeMap<i64, Vec<usize>>) -> Self {
+        Self {
+            stages: by_stage.iter().peekable(),
+            seen: Seen::default(),
+        }
+    }
+
+    /// Gathers the stages that are through now: all before this position.
+    fn reach(&mut self, position: i64, machine: &Machine) {
+        while let Some((_, members)) = self.stages.next_if(|(stage, _)| **stage < position) {
+            for index in members {
+                self.seen.add(input(&machine.work.jobs[*index]));
+            }
+        }
     }
 }
 
@@ -31,11 +55,16 @@ impl Machine {
             .map(|stage| stage.position)
             .collect();
         positions.sort_unstable();
+        let by_stage = self.by_stage();
+        // Earlier stages are through when a stage is looked at: what counts of them is gathered once, stage by stage.
+        let mut earlier = Earlier::new(&by_stage);
         for position in positions {
-            for index in self.created_in_order(position, &names) {
-                self.decide(index, &names);
+            earlier.reach(position, self);
+            let members = by_stage.get(&position).map_or(&[][..], Vec::as_slice);
+            for index in self.created_in_order(members, &names) {
+                self.decide(index, earlier.seen, &names);
             }
-            self.write_stage(position);
+            self.write_stage(position, members);
         }
         self.write_pipeline();
         for job in &mut self.work.jobs {
@@ -54,34 +83,43 @@ impl Machine {
             .collect()
     }
 
+    /// Latest jobs by the position of their stage, in the order of their ids.
+    fn by_stage(&self) -> BTreeMap<i64, Vec<usize>> {
+        let mut by_stage: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
+        for (index, job) in self.work.jobs.iter().enumerate() {
+            if !job.retried {
+                by_stage.entry(job.stage).or_default().push(index);
+            }
+        }
+        by_stage
+    }
+
     /// The stage's jobs in `created`, each after its needs in the same stage.
-    fn created_in_order(&self, position: i64, names: &HashMap<String, usize>) -> Vec<usize> {
-        let created: Vec<usize> = (0..self.work.jobs.len())
-            .filter(|index| {
-                let job = &self.work.jobs[*index];
-                !job.retried && job.stage == position && job.status == Status::Created
-            })
+    fn created_in_order(&self, members: &[usize], names: &HashMap<String, usize>) -> Vec<usize> {
+        let jobs = &self.work.jobs;
+        let created = members.iter().copied();
+        let created: Vec<usize> = created
+            .filter(|index| jobs[*index].status == Status::Created)
             .collect();
         let mut order = Vec::with_capacity(created.len());
-        let mut placed = vec![false; self.work.jobs.len()];
+        let mut placed = HashSet::with_capacity(created.len());
         // An explicit stack: a chain of needs may be longer than the thread's.
         for start in created {
             let mut stack = vec![(start, false)];
             while let Some((index, ready)) = stack.pop() {
                 if ready {
                     order.push(index);
-                } else if !placed[index] {
-                    placed[index] = true;
+                } else if placed.insert(index) {
                     stack.push((index, true));
-                    let needs = self.work.jobs[index]
+                    let needs = jobs[index]
                         .needs
                         .iter()
                         .filter_map(|name| names.get(name).copied());
                     stack.extend(
                         needs
                             .filter(|need| {
-                                self.work.jobs[*need].stage == position
-                                    && self.work.jobs[*need].status == Status::Created
+                                jobs[*need].stage == jobs[start].stage
+                                    && jobs[*need].status == Status::Created
                             })
                             .map(|need| (need, false)),
                     );
@@ -91,7 +129,7 @@ impl Machine {
         order
     }
 
-    fn previous(&self, job: &JobState, names: &HashMap<String, usize>) -> Status {
+    fn previous(&self, job: &JobState, earlier: Seen, names: &HashMap<String, usize>) -> Status {
         let status = match job.scheduling {
             SchedulingType::Dag => composite(
                 job.needs
@@ -100,20 +138,14 @@ impl Machine {
                     .map(|index| input(&self.work.jobs[*index])),
                 true,
             ),
-            SchedulingType::Stage => composite(
-                self.work
-                    .latest()
-                    .filter(|other| other.stage < job.stage)
-                    .map(input),
-                false,
-            ),
+            SchedulingType::Stage => earlier.composite(false),
         };
         status.unwrap_or(Status::Success)
     }
 
-    fn decide(&mut self, index: usize, names: &HashMap<String, usize>) {
+    fn decide(&mut self, index: usize, earlier: Seen, names: &HashMap<String, usize>) {
         let job = &self.work.jobs[index];
-        let previous = self.previous(job, names);
+        let previous = self.previous(job, earlier, names);
         if !previous.is_completed() {
             return;
         }
@@ -133,14 +165,9 @@ impl Machine {
     }
 
     /// Writes the composite, but never `created`, and a canceled stage does not become canceling.
-    fn write_stage(&mut self, position: i64) {
-        let status = composite(
-            self.work
-                .latest()
-                .filter(|job| job.stage == position)
-                .map(input),
-            false,
-        );
+    fn write_stage(&mut self, position: i64, members: &[usize]) {
+        let jobs = &self.work.jobs;
+        let status = composite(members.iter().map(|index| input(&jobs[*index])), false);
         let Some(stage) = self
             .work
             .stages

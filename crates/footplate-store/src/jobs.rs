@@ -1,7 +1,8 @@
 //! Jobs of every kind.
 
 use footplate_model::{
-    ArtifactSummary, Job, JobId, JobKind, PipelineId, ProjectId, TimeoutSource, Timestamp, UserId,
+    ArtifactSummary, Job, JobId, JobKind, PipelineId, ProjectId, Status, TimeoutSource, Timestamp,
+    UserId,
 };
 
 pub use crate::job_lists::{
@@ -84,23 +85,8 @@ fn read_columns(c: &mut Columns<'_>) -> Result<Job> {
     })
 }
 
-fn json<T: serde::Serialize>(value: &T) -> String {
+pub(crate) fn json<T: serde::Serialize>(value: &T) -> String {
     serde_json::to_string(value).unwrap_or_default()
-}
-
-/// Keeps a compiled definition; retried attempts share it.
-pub async fn insert_definition(
-    tx: &mut Tx<'_>,
-    pipeline: PipelineId,
-    definition: &str,
-) -> Result<i64> {
-    tx.query(sql!(
-        "INSERT INTO job_definitions (pipeline_id, definition) VALUES ($1, $2) RETURNING id"
-    ))
-    .bind(pipeline)
-    .bind(definition)
-    .one("job definition", |row| row.get(0))
-    .await
 }
 
 /// A compiled definition.
@@ -111,19 +97,38 @@ pub async fn find_definition(tx: &mut Tx<'_>, id: i64) -> Result<Option<String>>
         .await
 }
 
-/// Several jobs with their compiled definitions, by id; `ids` is a JSON list.
-pub async fn list_with_definitions(tx: &mut Tx<'_>, ids: &str) -> Result<Vec<(Job, String)>> {
+/// A job with what stands around it when it is claimed.
+#[derive(Debug)]
+pub struct Waiting {
+    /// The job.
+    pub job: Job,
+    /// What it was compiled to; empty where that is gone.
+    pub definition: String,
+    /// Status of its stage.
+    pub stage: Option<Status>,
+    /// Position of the first stage of its pipeline.
+    pub first_stage: Option<i64>,
+}
+
+/// Several jobs with what stands around them, by id; `ids` is a JSON list.
+pub async fn list_waiting(tx: &mut Tx<'_>, ids: &str) -> Result<Vec<Waiting>> {
     tx.query(sql!(concat!(
         "SELECT ",
         job_columns!(),
-        ", (SELECT d.definition FROM job_definitions d WHERE d.id = jobs.definition_id) \
+        ", (SELECT d.definition FROM job_definitions d WHERE d.id = jobs.definition_id), \
+         (SELECT s.status FROM stages s WHERE s.pipeline_id = jobs.pipeline_id AND s.position = jobs.stage_idx), \
+         (SELECT MIN(s.position) FROM stages s WHERE s.pipeline_id = jobs.pipeline_id) \
          FROM jobs WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each($1)) ORDER BY id"
     )))
     .bind(ids)
     .all(|row| {
         let mut c = row.columns();
-        let job = read_columns(&mut c)?;
-        Ok((job, c.next::<Option<String>>()?.unwrap_or_default()))
+        Ok(Waiting {
+            job: read_columns(&mut c)?,
+            definition: c.next::<Option<String>>()?.unwrap_or_default(),
+            stage: c.next()?,
+            first_stage: c.next()?,
+        })
     })
     .await
 }
@@ -164,31 +169,17 @@ pub(crate) const BUCKET: i64 = 1024;
 /// So many buckets are summed up once more (`job_sums`).
 pub(crate) const BUCKETS: i64 = 64;
 
-/// Inserts a job as it is but for its id.
+/// Inserts one job as it is but for its id; those of a new pipeline: [`crate::new_jobs`].
 pub async fn insert(tx: &mut Tx<'_>, new: &Job) -> Result<JobId> {
-    let id = insert_row(tx, new, new.pipeline_id, new.definition_id).await?;
+    let id = insert_row(tx, new).await?;
     if new.kind == JobKind::Build {
         count(tx, new.project_id, &[id]).await?;
     }
     Ok(id)
 }
 
-/// Inserts the jobs of a new pipeline in order, as they are but for their ids, each with the id of its definition.
-pub async fn insert_all(tx: &mut Tx<'_>, pipeline: PipelineId, new: &[(&Job, i64)]) -> Result<()> {
-    let mut builds: Vec<(ProjectId, JobId)> = Vec::with_capacity(new.len());
-    for (job, definition) in new {
-        let id = insert_row(tx, job, pipeline, *definition).await?;
-        builds.extend((job.kind == JobKind::Build).then_some((job.project_id, id)));
-    }
-    for of_project in builds.chunk_by(|one, other| one.0 == other.0) {
-        let ids: Vec<JobId> = of_project.iter().map(|(_, id)| *id).collect();
-        count(tx, of_project[0].0, &ids).await?;
-    }
-    Ok(())
-}
-
 /// Takes new jobs into the counts, with one statement for all that are counted together.
-async fn count(tx: &mut Tx<'_>, project: ProjectId, ids: &[JobId]) -> Result<()> {
+pub(crate) async fn count(tx: &mut Tx<'_>, project: ProjectId, ids: &[JobId]) -> Result<()> {
     for (bucket, jobs) in together(ids, BUCKET) {
         tx.query(sql!(
             "INSERT INTO job_counts (project_id, bucket, jobs) VALUES ($1, $2, $3) \
@@ -245,12 +236,7 @@ pub(crate) async fn discount(tx: &mut Tx<'_>, pipeline: PipelineId) -> Result<()
     Ok(())
 }
 
-async fn insert_row(
-    tx: &mut Tx<'_>,
-    new: &Job,
-    pipeline: PipelineId,
-    definition: i64,
-) -> Result<JobId> {
+async fn insert_row(tx: &mut Tx<'_>, new: &Job) -> Result<JobId> {
     tx.query(sql!(
         "INSERT INTO jobs (kind, project_id, pipeline_id, name, stage, stage_idx, status, when_, allow_failure, scheduling_type, needs, ref, tag, protected, \
          user_id, tag_list, definition_id, start_in, environment, resource_group, interruptible, processed, enqueue_immediately, coverage, coverage_regex, created_at, \
@@ -260,7 +246,7 @@ async fn insert_row(
     ))
     .bind(new.kind)
     .bind(new.project_id)
-    .bind(pipeline)
+    .bind(new.pipeline_id)
     .bind(&new.name)
     .bind(&new.stage)
     .bind(new.stage_idx)
@@ -274,7 +260,7 @@ async fn insert_row(
     .bind(new.protected)
     .bind(new.user_id)
     .bind(json(&new.tag_list))
-    .bind(definition)
+    .bind(new.definition_id)
     .bind(new.start_in)
     .bind(&new.environment)
     .bind(&new.resource_group)
@@ -317,6 +303,33 @@ pub async fn list_of_pipeline(tx: &mut Tx<'_>, pipeline: PipelineId) -> Result<V
     )))
     .bind(pipeline)
     .all(read)
+    .await
+}
+
+/// What counts of a job for its pipeline as a whole.
+#[derive(Debug, Clone, Copy)]
+pub struct Outcome {
+    /// Status.
+    pub status: Status,
+    /// A failure does not count.
+    pub allow_failure: bool,
+    /// Coverage that its trace told.
+    pub coverage: Option<f64>,
+}
+
+/// The outcomes of a pipeline's jobs, retried ones left out, by id.
+pub async fn list_outcomes(tx: &mut Tx<'_>, pipeline: PipelineId) -> Result<Vec<Outcome>> {
+    tx.query(sql!(
+        "SELECT status, allow_failure, coverage FROM jobs WHERE pipeline_id = $1 AND retried = FALSE ORDER BY id"
+    ))
+    .bind(pipeline)
+    .all(|row| {
+        Ok(Outcome {
+            status: row.get(0)?,
+            allow_failure: row.get(1)?,
+            coverage: row.get(2)?,
+        })
+    })
     .await
 }
 

@@ -48,6 +48,7 @@ pub mod jobs;
 pub mod members;
 mod migrate;
 pub mod namespaces;
+pub mod new_jobs;
 mod notify;
 pub mod pipeline_events;
 mod pipeline_lists;

@@ -46,15 +46,33 @@ pub(crate) fn read(row: &Row<'_>) -> Result<Pipeline> {
     })
 }
 
-/// Inserts a pipeline; id and lock version are not looked at. `push_key` names the ref update of a push, so that a push makes
-/// no second pipeline: [`crate::Error::Taken`] then.
+/// The id of a pipeline that is to be inserted later; nobody else gets it, also when nothing comes of it.
+pub async fn reserve(tx: &mut Tx<'_>) -> Result<PipelineId> {
+    let next = tx
+        .query(sql!(sqlite "UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = 'pipelines' RETURNING seq", postgres "SELECT nextval(pg_get_serial_sequence('pipelines', 'id'))"))
+        .optional(|row| row.get(0))
+        .await?;
+    match next {
+        Some(id) => Ok(id),
+        // SQLite counts from the first row on.
+        None => {
+            tx.query(sql!(sqlite "INSERT INTO sqlite_sequence (name, seq) VALUES ('pipelines', 1) RETURNING seq", postgres "SELECT nextval(pg_get_serial_sequence('pipelines', 'id'))"))
+                .one("pipeline", |row| row.get(0))
+                .await
+        }
+    }
+}
+
+/// Inserts a pipeline with its reserved id; the lock version is not looked at. `push_key` names the ref update of a push, so that
+/// a push makes no second pipeline: [`crate::Error::Taken`] then.
 pub async fn insert(tx: &mut Tx<'_>, new: &Pipeline, push_key: Option<&str>) -> Result<Pipeline> {
     tx.query(sql!(concat!(
-        "INSERT INTO pipelines (iid, project_id, ref, tag, sha, before_sha, source, user_id, status, protected, name, yaml_errors, failure_reason, \
+        "INSERT INTO pipelines (id, iid, project_id, ref, tag, sha, before_sha, source, user_id, status, protected, name, yaml_errors, failure_reason, \
          on_job_failure, on_new_commit, source_job_id, parent_id, depth, committed_at, created_at, updated_at, finished_at, push_intent_key) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $20, $21, $22) RETURNING ",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $21, $22, $23) RETURNING ",
         pipeline_columns!()
     )))
+    .bind(new.id)
     .bind(new.iid)
     .bind(new.project_id)
     .bind(&new.ref_name)
@@ -89,18 +107,6 @@ pub async fn lock(tx: &mut Tx<'_>, id: PipelineId) -> Result<Option<Pipeline>> {
     )))
     .bind(id)
     .optional(read)
-    .await
-}
-
-/// Locks several pipelines by writing, and reads them; `ids` is a JSON list. Whoever calls this locks no other pipeline before or after in
-/// the same transaction, and does not run beside another caller, so that nobody waits in a circle.
-pub async fn lock_all(tx: &mut Tx<'_>, ids: &str) -> Result<Vec<Pipeline>> {
-    tx.query(sql!(concat!(
-        "UPDATE pipelines SET lock_version = lock_version + 1 WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each($1)) RETURNING ",
-        pipeline_columns!()
-    )))
-    .bind(ids)
-    .all(read)
     .await
 }
 
@@ -278,18 +284,20 @@ pub async fn delete(tx: &mut Tx<'_>, id: PipelineId) -> Result<()> {
     Ok(())
 }
 
-/// Variables given at creation (sealed JSON) and the why of every job.
+/// Variables (sealed JSON) and inputs (JSON) given at creation, and the why of every job.
 pub async fn insert_facts(
     tx: &mut Tx<'_>,
     id: PipelineId,
     variables: Vec<u8>,
+    inputs: &str,
     why: &str,
 ) -> Result<()> {
     tx.query(sql!(
-        "INSERT INTO pipeline_facts (pipeline_id, variables, why) VALUES ($1, $2, $3)"
+        "INSERT INTO pipeline_facts (pipeline_id, variables, inputs, why) VALUES ($1, $2, $3, $4)"
     ))
     .bind(id)
     .bind(variables)
+    .bind(inputs)
     .bind(why)
     .execute()
     .await?;
@@ -336,18 +344,6 @@ pub async fn find_inputs(tx: &mut Tx<'_>, id: PipelineId) -> Result<Option<Strin
     .bind(id)
     .optional(|row| row.get(0))
     .await
-}
-
-/// Keeps the typed inputs that were given at creation; the facts are already there.
-pub async fn set_inputs(tx: &mut Tx<'_>, id: PipelineId, inputs: &str) -> Result<()> {
-    tx.query(sql!(
-        "UPDATE pipeline_facts SET inputs = $2 WHERE pipeline_id = $1"
-    ))
-    .bind(id)
-    .bind(inputs)
-    .execute()
-    .await?;
-    Ok(())
 }
 
 /// Older pipelines of a ref that are alive and no older than `since`: candidates of auto-cancel (`pipeline-processing.md §10.2`).

@@ -11,7 +11,7 @@ use std::{
 };
 
 use deadpool_postgres::{
-    Client, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Transaction,
+    Client, Manager, ManagerConfig, Pool, QueueMode, RecyclingMethod, Runtime, Transaction,
 };
 use tokio::{sync::mpsc, task::LocalSet};
 use tokio_postgres::{Config, IsolationLevel, NoTls, config::SslMode};
@@ -43,6 +43,8 @@ impl Postgres {
         );
         let pool = Pool::builder(manager)
             .max_size(CONNECTIONS)
+            // The connection that was used last has its statements prepared and planned.
+            .queue_mode(QueueMode::Lifo)
             .runtime(Runtime::Tokio1)
             .wait_timeout(Some(WAIT))
             .create_timeout(Some(CONNECT))

@@ -1,9 +1,14 @@
 //! The queue of pending script jobs and the table of executing ones.
 
+use std::collections::{BTreeMap, VecDeque};
+
 use footplate_model::{JobId, NamespaceId, PipelineId, ProjectId, RunnerId, Timestamp};
 use serde_json::{Value as Json, json};
 
 use crate::{Keys, Result, Row, Topic, Tx, rows::hex, sql, token_hash};
+
+/// Projects with so many jobs on instance runners are all alike.
+const MANY: i64 = 100;
 
 /// A pending job that runners may take.
 #[derive(Debug, Clone)]
@@ -94,10 +99,11 @@ macro_rules! waiting {
     };
 }
 
+// `IS TRUE` keeps PostgreSQL from starting at the tags and sorting all that have them: the index by age is walked instead.
 // The first job of a waiting project that fits an instance runner; `$1` tag sets, `$2` only protected.
 macro_rules! first_for_instance {
     () => {
-        "(SELECT q.job_id FROM job_queue q WHERE q.project_id = w.id AND q.instance_runners = TRUE AND q.tags_key IN (SELECT value FROM json_each($1)) \
+        "(SELECT q.job_id FROM job_queue q WHERE q.project_id = w.id AND q.instance_runners = TRUE AND (q.tags_key IN (SELECT value FROM json_each($1))) IS TRUE \
          AND ($2 = FALSE OR q.protected = TRUE) ORDER BY q.job_id LIMIT 1)"
     };
 }
@@ -105,22 +111,22 @@ macro_rules! first_for_instance {
 // … and that fits a group runner.
 macro_rules! first_for_group {
     () => {
-        "(SELECT q.job_id FROM job_queue q WHERE q.project_id = w.id AND q.group_runners = TRUE AND q.tags_key IN (SELECT value FROM json_each($1)) \
+        "(SELECT q.job_id FROM job_queue q WHERE q.project_id = w.id AND q.group_runners = TRUE AND (q.tags_key IN (SELECT value FROM json_each($1))) IS TRUE \
          AND ($2 = FALSE OR q.protected = TRUE) ORDER BY q.job_id LIMIT 1)"
     };
 }
 
-/// Candidates for an instance runner, fair between projects (`runner-protocol.md §3.2`): those with the fewest jobs on instance
-/// runners first. A hundred count as many as a thousand.
+/// Candidates for an instance runner, fair between projects (`runner-protocol.md §3.2`): each next one is of the project that would
+/// have the fewest jobs on instance runners when those before it were taken. A hundred count as many as a thousand.
 pub async fn list_for_instance(
     tx: &mut Tx<'_>,
     wanted: &Wanted,
 ) -> Result<Vec<(JobId, PipelineId)>> {
-    let projects = tx
+    let projects: Vec<(ProjectId, i64)> = tx
         .query(sql!(concat!(
             "WITH RECURSIVE ",
             waiting!(),
-            "SELECT id FROM (SELECT w.id, (SELECT COUNT(*) FROM (SELECT 1 FROM running_jobs r WHERE r.project_id = w.id AND r.instance_runner = TRUE \
+            "SELECT id, running FROM (SELECT w.id, (SELECT COUNT(*) FROM (SELECT 1 FROM running_jobs r WHERE r.project_id = w.id AND r.instance_runner = TRUE \
              LIMIT 100) counted) AS running, ",
             first_for_instance!(),
             " AS first FROM waiting w WHERE w.id IS NOT NULL) listed WHERE first IS NOT NULL ORDER BY running, first LIMIT $3"
@@ -128,9 +134,50 @@ pub async fn list_for_instance(
         .bind(&wanted.tag_sets)
         .bind(wanted.protected_only)
         .bind(wanted.limit)
-        .all(|row| row.get(0))
+        .all(|row| Ok((row.get(0)?, row.get(1)?)))
         .await?;
-    of_projects(tx, &projects, wanted).await
+    let enough = usize::try_from(wanted.limit).unwrap_or(usize::MAX);
+    let mut turns = Turns::default();
+    let mut others = projects.into_iter().peekable();
+    let mut list = Vec::new();
+    while list.len() < enough {
+        // Projects are read as their turn comes: those with as many running as the next turn has.
+        while let Some((project, running)) =
+            others.next_if(|(_, running)| turns.next().is_none_or(|next| *running <= next))
+        {
+            turns.add(running, of_project(tx, project, wanted).await?);
+        }
+        match turns.take() {
+            Some(next) => list.push(next),
+            None => break,
+        }
+    }
+    Ok(list)
+}
+
+/// Whose turn it is: waiting jobs by project, the project with the fewest running first, then the one with the oldest job.
+#[derive(Default)]
+struct Turns(BTreeMap<(i64, JobId), VecDeque<(JobId, PipelineId)>>);
+
+impl Turns {
+    fn add(&mut self, running: i64, jobs: impl Into<VecDeque<(JobId, PipelineId)>>) {
+        let jobs = jobs.into();
+        if let Some((first, _)) = jobs.front() {
+            self.0.insert((running, *first), jobs);
+        }
+    }
+
+    /// How many jobs the project runs whose turn it is.
+    fn next(&self) -> Option<i64> {
+        self.0.first_key_value().map(|((running, _), _)| *running)
+    }
+
+    fn take(&mut self) -> Option<(JobId, PipelineId)> {
+        let ((running, _), mut jobs) = self.0.pop_first()?;
+        let taken = jobs.pop_front();
+        self.add((running + 1).min(MANY), jobs);
+        taken
+    }
 }
 
 /// Candidates for a group runner: projects inside the group and below, oldest first.
@@ -169,7 +216,7 @@ pub async fn list_for_project_runner(
     let projects = tx
         .query(sql!(concat!(
             "SELECT id FROM (SELECT w.project_id AS id, ",
-            "(SELECT q.job_id FROM job_queue q WHERE q.project_id = w.project_id AND q.tags_key IN (SELECT value FROM json_each($1)) \
+            "(SELECT q.job_id FROM job_queue q WHERE q.project_id = w.project_id AND (q.tags_key IN (SELECT value FROM json_each($1))) IS TRUE \
              AND ($2 = FALSE OR q.protected = TRUE) ORDER BY q.job_id LIMIT 1)",
             " AS first FROM runner_projects w WHERE w.runner_id = $4) listed WHERE first IS NOT NULL ORDER BY first LIMIT $3"
         )))
@@ -196,20 +243,27 @@ async fn of_projects(
         if list.len() >= enough {
             break;
         }
-        list.extend(
-            tx.query(sql!(
-                "SELECT job_id, pipeline_id FROM job_queue WHERE project_id = $1 AND tags_key IN (SELECT value FROM json_each($2)) \
-                 AND ($3 = FALSE OR protected = TRUE) ORDER BY job_id LIMIT $4"
-            ))
-            .bind(*project)
-            .bind(&wanted.tag_sets)
-            .bind(wanted.protected_only)
-            .bind(wanted.limit)
-            .all(|row| Ok((row.get(0)?, row.get(1)?)))
-            .await?,
-        );
+        list.extend(of_project(tx, *project, wanted).await?);
     }
     Ok(list)
+}
+
+/// The oldest fitting jobs of a project.
+async fn of_project(
+    tx: &mut Tx<'_>,
+    project: ProjectId,
+    wanted: &Wanted,
+) -> Result<Vec<(JobId, PipelineId)>> {
+    tx.query(sql!(
+        "SELECT job_id, pipeline_id FROM job_queue WHERE project_id = $1 AND (tags_key IN (SELECT value FROM json_each($2))) IS TRUE \
+         AND ($3 = FALSE OR protected = TRUE) ORDER BY job_id LIMIT $4"
+    ))
+    .bind(project)
+    .bind(&wanted.tag_sets)
+    .bind(wanted.protected_only)
+    .bind(wanted.limit)
+    .all(|row| Ok((row.get(0)?, row.get(1)?)))
+    .await
 }
 
 /// Jobs that have waited since before `before`.

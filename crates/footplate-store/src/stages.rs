@@ -15,19 +15,21 @@ fn read(row: &Row<'_>) -> Result<Stage> {
     })
 }
 
-/// Inserts a stage in status `created`.
+/// Inserts a stage.
 pub async fn insert(
     tx: &mut Tx<'_>,
     pipeline: PipelineId,
     position: i64,
     name: &str,
+    status: Status,
 ) -> Result<()> {
     tx.query(sql!(
-        "INSERT INTO stages (pipeline_id, position, name, status) VALUES ($1, $2, $3, 'created')"
+        "INSERT INTO stages (pipeline_id, position, name, status) VALUES ($1, $2, $3, $4)"
     ))
     .bind(pipeline)
     .bind(position)
     .bind(name)
+    .bind(status)
     .execute()
     .await?;
     Ok(())
@@ -36,17 +38,6 @@ pub async fn insert(
 /// The stages of a pipeline in order.
 pub async fn list(tx: &mut Tx<'_>, pipeline: PipelineId) -> Result<Vec<Stage>> {
     tx.query(sql!("SELECT id, pipeline_id, position, name, status FROM stages WHERE pipeline_id = $1 ORDER BY position")).bind(pipeline).all(read).await
-}
-
-/// The stages of several pipelines; `pipelines` is a JSON list.
-pub async fn list_of_pipelines(tx: &mut Tx<'_>, pipelines: &str) -> Result<Vec<Stage>> {
-    tx.query(sql!(
-        "SELECT id, pipeline_id, position, name, status FROM stages WHERE pipeline_id IN (SELECT CAST(value AS BIGINT) FROM json_each($1)) \
-         ORDER BY pipeline_id, position"
-    ))
-    .bind(pipelines)
-    .all(read)
-    .await
 }
 
 /// Writes the status of a stage.

@@ -12,7 +12,11 @@ use footplate_model::{
 use serde_json::Value as Json;
 
 use super::PipelineRequest;
-use crate::{Error, Result, definition, rules::slug::environment_tier};
+use crate::{
+    Error, Result,
+    definition::{self, EngineFacts},
+    rules::slug::environment_tier,
+};
 
 /// Bytes of an environment's name.
 const ENVIRONMENT_LIMIT: usize = 255;
@@ -23,6 +27,8 @@ pub(super) struct Row {
     pub(super) job: Job,
     /// What it was compiled to.
     pub(super) definition: String,
+    /// The engine's part of it.
+    pub(super) engine: EngineFacts,
     /// The tier of the environment that it starts.
     pub(super) tier: Option<String>,
 }
@@ -155,9 +161,11 @@ impl Shared<'_> {
             target_url: None,
             description: None,
         };
+        let engine = EngineFacts::of(chosen);
         Ok(Row {
             job,
-            definition: definition::text(chosen, &self.roots)?,
+            definition: definition::text(chosen, &self.roots, &engine)?,
+            engine,
             tier,
         })
     }

@@ -1,8 +1,9 @@
-//! From a ref to a pipeline (`pipeline-processing.md §2`): permission, configuration, rows, and its first pass.
+//! From a ref to a pipeline (`pipeline-processing.md §2`): permission, configuration, its first pass, and rows.
 
 mod child;
 mod context;
 mod dry_run;
+mod first_pass;
 mod forward;
 mod job_row;
 mod rows;
@@ -11,9 +12,8 @@ use footplate_ci::{Compiled, Diagnostic, Outcome, PipelineWhy};
 use footplate_git::{Commit, GitRef};
 use footplate_model::{
     GivenVariable, Job, Pipeline, PipelineFailureReason, PipelineId, PipelineSource, Project,
-    Status, Timestamp, User,
+    ProjectId, Timestamp, User,
 };
-use footplate_pipeline::Event;
 use footplate_store::{Tx, pipelines, projects};
 use serde_json::{Map, Value as Json};
 
@@ -78,6 +78,13 @@ pub(crate) struct Upstream {
     pub(crate) config: Option<String>,
 }
 
+/// What a pipeline is called before it is stored. Nothing else gets these numbers, also when no pipeline comes of it.
+#[derive(Debug, Clone, Copy)]
+struct Reserved {
+    id: PipelineId,
+    iid: i64,
+}
+
 /// What came of a request.
 #[derive(Debug)]
 pub struct Creation {
@@ -140,15 +147,10 @@ impl App {
             ));
         };
         if request.skip || (!request.ignore_skip && asks_to_skip(&request.commit.message)) {
+            let reserved = self.reserve_numbers(request.project.id).await?;
+            let (why, now) = (PipelineWhy::default(), self.now());
             let pipeline = self
-                .save_bare(
-                    &request,
-                    Status::Skipped,
-                    None,
-                    &[],
-                    &PipelineWhy::default(),
-                    self.now(),
-                )
+                .save_bare(&request, None, &[], &why, reserved, now)
                 .await?;
             return Ok(Creation {
                 pipeline: Some(pipeline),
@@ -162,12 +164,8 @@ impl App {
 
     async fn compile_and_save(&self, request: PipelineRequest, root: RootText) -> Result<Creation> {
         let now = self.now();
-        let id = request.project.id;
-        let iid = self
-            .db()
-            .write(async move |tx: &mut Tx<'_>| projects::next_pipeline_iid(tx, id).await)
-            .await?;
-        let variables = self.config_variables(&request, iid, now).await?;
+        let reserved = self.reserve_numbers(request.project.id).await?;
+        let variables = self.config_variables(&request, reserved.iid, now).await?;
         let (text, inputs) = root.with_inputs(&request.inputs);
         let compilation = Compilation {
             text,
@@ -198,7 +196,8 @@ impl App {
             Err(faults) => {
                 // Of several faults GitLab tells a pipeline the first; the why keeps them all.
                 let first = faults.messages().into_iter().take(1).collect();
-                return self.fail(&request, first, &faults.why(), now).await;
+                let why = faults.why();
+                return self.fail(&request, first, &why, reserved, now).await;
             }
         };
         let warnings = compiled
@@ -211,7 +210,8 @@ impl App {
         };
         match evaluated.outcome {
             Outcome::Error => {
-                self.fail(&request, messages(&evaluated.errors), &compiled.why(), now)
+                let errors = messages(&evaluated.errors);
+                self.fail(&request, errors, &compiled.why(), reserved, now)
                     .await
             }
             Outcome::Filtered => Ok(Creation::refused(
@@ -223,7 +223,9 @@ impl App {
                 Some(PipelineFailureReason::FilteredByRules),
             )),
             Outcome::Created => {
-                let pipeline = self.save(request, *compiled, variables, iid, now).await?;
+                let pipeline = self
+                    .save(request, *compiled, &variables, reserved, now)
+                    .await?;
                 Ok(Creation {
                     pipeline: Some(pipeline),
                     errors: Vec::new(),
@@ -239,6 +241,7 @@ impl App {
         request: &PipelineRequest,
         errors: Vec<String>,
         why: &PipelineWhy,
+        reserved: Reserved,
         now: Timestamp,
     ) -> Result<Creation> {
         let reason = Some(PipelineFailureReason::ConfigError);
@@ -246,7 +249,7 @@ impl App {
             return Ok(Creation::refused(errors, reason));
         }
         let pipeline = self
-            .save_bare(request, Status::Failed, reason, &errors, why, now)
+            .save_bare(request, reason, &errors, why, reserved, now)
             .await?;
         Ok(Creation {
             pipeline: Some(pipeline),
@@ -254,6 +257,18 @@ impl App {
             warnings: Vec::new(),
             reason,
         })
+    }
+
+    /// Its numbers, which its configuration may look at.
+    async fn reserve_numbers(&self, project: ProjectId) -> Result<Reserved> {
+        self.db()
+            .write(async move |tx: &mut Tx<'_>| {
+                Ok::<_, Error>(Reserved {
+                    id: pipelines::reserve(tx).await?,
+                    iid: projects::next_pipeline_iid(tx, project).await?,
+                })
+            })
+            .await
     }
 
     async fn pipeline_of_push(&self, request: &PipelineRequest) -> Result<Option<Pipeline>> {
@@ -279,31 +294,35 @@ impl App {
         Ok(recent >= RATE_LIMIT)
     }
 
+    /// The pipeline's ref, then its rows: whoever finds its jobs can fetch it.
     async fn save(
         &self,
         request: PipelineRequest,
         compiled: Compiled,
-        variables: ConfigVariables,
-        iid: i64,
+        variables: &ConfigVariables,
+        reserved: Reserved,
         now: Timestamp,
     ) -> Result<Pipeline> {
-        let plan = rows::Plan::new(self, request, compiled, variables, iid, now)?;
-        let id = self
-            .db()
-            .write(async move |tx: &mut Tx<'_>| plan.insert(tx).await)
-            .await?;
-        self.after_creation(id).await
-    }
-
-    /// The pipeline's ref, and its first pass. What does not get here is done by the tick.
-    async fn after_creation(&self, id: PipelineId) -> Result<Pipeline> {
-        let pipeline = self.load_pipeline_row(id).await?;
-        let sha = footplate_git::Sha::parse(&pipeline.sha)?;
-        self.repository(pipeline.project_id)
-            .write_pipeline_ref(id, &sha)
-            .await?;
-        self.move_pipeline(id, Event::Process).await?;
-        self.load_pipeline_row(id).await
+        let repository = self.repository(request.project.id);
+        let (id, sha) = (reserved.id, request.commit.id.clone());
+        // Git writes it while the rows are made up.
+        let of_git = repository.clone();
+        let written = tokio::spawn(async move { of_git.write_pipeline_ref(id, &sha).await });
+        let plan = rows::Plan::new(self, request, compiled, variables, reserved, now);
+        written.await.map_err(Error::internal)??;
+        let saved = match plan {
+            Ok(plan) => {
+                let insert = async move |tx: &mut Tx<'_>| plan.insert(tx).await;
+                self.db().write(insert).await
+            }
+            Err(error) => Err(error),
+        };
+        if saved.is_err()
+            && let Err(error) = repository.delete_pipeline_refs(&[id]).await
+        {
+            tracing::warn!(%error, pipeline = %id, "the ref of a pipeline that was not stored stays");
+        }
+        saved
     }
 
     pub(crate) async fn load_pipeline_row(&self, id: PipelineId) -> Result<Pipeline> {

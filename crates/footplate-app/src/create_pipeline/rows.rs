@@ -1,22 +1,31 @@
-//! A compiled pipeline as rows, written in one transaction.
+//! A compiled pipeline as rows, written in one transaction as its first pass leaves them.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use footplate_ci::{Compiled, Context, Evaluated, PipelineWhy, variables::Variable};
 use footplate_model::{
-    Job, OnJobFailure, OnNewCommit, Pipeline, PipelineFailureReason, PipelineId, PipelineSource,
-    Status, Timestamp,
+    Job, JobId, OnJobFailure, OnNewCommit, Pipeline, PipelineFailureReason, PipelineId,
+    PipelineSource, Status, Timestamp,
 };
 use footplate_store::{
-    Topic, Tx, environments, jobs, pipelines, projects, resource_groups, stages,
+    Topic, Tx, environments, new_jobs, pipelines, projects, resource_groups, stages,
 };
+use indexmap::IndexSet;
 use serde_json::Value as Json;
 
 use super::{
-    ConfigVariables, PipelineRequest,
+    ConfigVariables, PipelineRequest, Reserved,
+    first_pass::FirstPass,
     job_row::{Row, rows},
 };
 use crate::{App, Error, Result, rules::slug::environment_slug};
+
+/// A stage that is to be inserted.
+pub(super) struct NewStage {
+    pub(super) position: i64,
+    name: String,
+    pub(super) status: Status,
+}
 
 /// Everything that is to be inserted.
 pub(super) struct Plan {
@@ -26,8 +35,9 @@ pub(super) struct Plan {
     variables: Vec<u8>,
     inputs: String,
     why: String,
-    stages: Vec<(i64, String)>,
+    stages: Vec<NewStage>,
     jobs: Vec<Row>,
+    pass: FirstPass,
 }
 
 impl Plan {
@@ -35,8 +45,8 @@ impl Plan {
         app: &App,
         request: PipelineRequest,
         compiled: Compiled,
-        variables: ConfigVariables,
-        iid: i64,
+        variables: &ConfigVariables,
+        reserved: Reserved,
         now: Timestamp,
     ) -> Result<Self> {
         let context = variables.context(&request);
@@ -44,7 +54,7 @@ impl Plan {
             return Err(Error::internal("a pipeline without a context"));
         };
         let mut pipeline = bare(&request, Status::Created, now);
-        pipeline.iid = iid;
+        (pipeline.id, pipeline.iid) = (reserved.id, reserved.iid);
         pipeline.name = pipeline_name(&compiled, &context, evaluated);
         let auto_cancel = evaluated.auto_cancel.as_ref();
         let setting = |name: &str| auto_cancel.and_then(|setting| setting[name].as_str());
@@ -54,34 +64,32 @@ impl Plan {
         pipeline.on_new_commit = setting("on_new_commit")
             .and_then(OnNewCommit::parse)
             .unwrap_or(OnNewCommit::Conservative);
-        let mut rows = rows(&request, &compiled, evaluated, &context, now)?;
+        let mut jobs = rows(&request, &compiled, evaluated, &context, now)?;
         // Jobs have their ids in the order of stages.
-        rows.sort_by_key(|row| row.job.stage_idx);
-        let stages = rows.iter().map(|row| (row.job.stage_idx, &*row.job.stage));
-        let stages: BTreeSet<(i64, &str)> = stages.collect();
+        jobs.sort_by_key(|row| row.job.stage_idx);
+        let mut stages = stages(&jobs);
+        let pass = FirstPass::new(&pipeline, &mut stages, &mut jobs, app.now())?;
         Ok(Self {
             push_key: request.push_key.clone(),
             variables: sealed_variables(app, &request)?,
             inputs: Json::Object(request.inputs).to_string(),
             why: serde_json::to_string(&compiled.into_why()).map_err(Error::internal)?,
-            stages: stages
-                .into_iter()
-                .map(|(position, name)| (position, name.to_owned()))
-                .collect(),
+            stages,
             pipeline,
-            jobs: rows,
+            jobs,
+            pass,
         })
     }
 
-    pub(super) async fn insert(&self, tx: &mut Tx<'_>) -> Result<PipelineId> {
+    /// Writes everything; the pipeline as it stands after its first pass.
+    pub(super) async fn insert(&self, tx: &mut Tx<'_>) -> Result<Pipeline> {
         let stored = pipelines::insert(tx, &self.pipeline, self.push_key.as_deref()).await?;
-        pipelines::insert_facts(tx, stored.id, self.variables.clone(), &self.why).await?;
-        pipelines::set_inputs(tx, stored.id, &self.inputs).await?;
-        for (position, name) in &self.stages {
-            stages::insert(tx, stored.id, *position, name).await?;
+        let variables = self.variables.clone();
+        pipelines::insert_facts(tx, stored.id, variables, &self.inputs, &self.why).await?;
+        for stage in &self.stages {
+            stages::insert(tx, stored.id, stage.position, &stage.name, stage.status).await?;
         }
-        let definitions = self.definitions(tx, stored.id).await?;
-        jobs::insert_all(tx, stored.id, &definitions).await?;
+        let ids = self.insert_jobs(tx, stored.id).await?;
         let (project, now) = (stored.project_id, stored.created_at);
         for Row { job, tier, .. } in &self.jobs {
             if let Some(key) = &job.resource_group {
@@ -92,46 +100,58 @@ impl Plan {
                 environments::ensure(tx, project, name, &slug, tier, now).await?;
             }
         }
-        projects::touch(tx, stored.project_id, stored.created_at).await?;
-        tx.wake(Topic::Project(stored.project_id));
-        Ok(stored.id)
+        self.pass.finish(tx, &stored, &self.jobs, &ids).await?;
+        projects::touch(tx, project, now).await?;
+        tx.wake(Topic::Project(project));
+        let moved = pipelines::find(tx, stored.id).await?;
+        moved.ok_or_else(|| Error::internal("a pipeline that was inserted is not there"))
     }
 
-    /// Keeps what jobs were compiled to, each text once; every job with the id of its own.
-    async fn definitions(&self, tx: &mut Tx<'_>, id: PipelineId) -> Result<Vec<(&Job, i64)>> {
-        let mut known: HashMap<&str, i64> = HashMap::new();
-        let mut list = Vec::with_capacity(self.jobs.len());
-        for Row {
-            job, definition, ..
-        } in &self.jobs
-        {
-            let definition = match known.get(definition.as_str()) {
-                Some(known) => *known,
-                None => {
-                    let id = jobs::insert_definition(tx, id, definition).await?;
-                    known.insert(definition, id);
-                    id
-                }
-            };
-            list.push((job, definition));
-        }
-        Ok(list)
+    /// Inserts jobs with what they were compiled to, each such text once.
+    async fn insert_jobs(&self, tx: &mut Tx<'_>, pipeline: PipelineId) -> Result<Vec<JobId>> {
+        let texts = self.jobs.iter().map(|row| row.definition.as_str());
+        let texts: IndexSet<&str> = texts.collect();
+        let list: Vec<&str> = texts.iter().copied().collect();
+        let definitions = new_jobs::insert_definitions(tx, pipeline, &list).await?;
+        let jobs = self.jobs.iter().map(|row| {
+            let text = texts.get_index_of(row.definition.as_str());
+            let definition = text.and_then(|place| definitions.get(place));
+            (&row.job, definition.copied().unwrap_or_default())
+        });
+        let jobs: Vec<(&Job, i64)> = jobs.collect();
+        Ok(new_jobs::insert_jobs(tx, pipeline, &jobs).await?)
     }
 }
 
+/// The stages that have jobs.
+fn stages(jobs: &[Row]) -> Vec<NewStage> {
+    let stages = jobs.iter().map(|row| (row.job.stage_idx, &*row.job.stage));
+    let stages: BTreeSet<(i64, &str)> = stages.collect();
+    stages
+        .into_iter()
+        .map(|(position, name)| NewStage {
+            position,
+            name: name.to_owned(),
+            status: Status::Created,
+        })
+        .collect()
+}
+
 impl App {
-    /// A pipeline without jobs: skipped, or failed because of its configuration.
+    /// A pipeline without jobs: failed because of its configuration when there is a reason, otherwise skipped.
     pub(super) async fn save_bare(
         &self,
         request: &PipelineRequest,
-        status: Status,
         reason: Option<PipelineFailureReason>,
         errors: &[String],
         why: &PipelineWhy,
+        reserved: Reserved,
         now: Timestamp,
     ) -> Result<Pipeline> {
         let why = serde_json::to_string(why).map_err(Error::internal)?;
+        let status = reason.map_or(Status::Skipped, |_| Status::Failed);
         let mut pipeline = bare(request, status, now);
+        (pipeline.id, pipeline.iid) = (reserved.id, reserved.iid);
         pipeline.failure_reason = reason;
         pipeline.yaml_errors = (!errors.is_empty()).then(|| errors.join(", "));
         pipeline.finished_at = Some(now);
@@ -141,14 +161,8 @@ impl App {
         let id = self
             .db()
             .write(async move |tx: &mut Tx<'_>| {
-                let iid = projects::next_pipeline_iid(tx, pipeline.project_id).await?;
-                let row = Pipeline {
-                    iid,
-                    ..pipeline.clone()
-                };
-                let stored = pipelines::insert(tx, &row, key.as_deref()).await?;
-                pipelines::insert_facts(tx, stored.id, sealed.clone(), &why).await?;
-                pipelines::set_inputs(tx, stored.id, &inputs).await?;
+                let stored = pipelines::insert(tx, &pipeline, key.as_deref()).await?;
+                pipelines::insert_facts(tx, stored.id, sealed.clone(), &inputs, &why).await?;
                 tx.wake(Topic::Project(stored.project_id));
                 Ok::<_, Error>(stored.id)
             })

@@ -270,7 +270,8 @@ pub(crate) fn tags_key(tags: &[String]) -> String {
     serde_json::Value::from(sorted).to_string()
 }
 
-fn take_state(job: &mut Job, state: &JobState) {
+/// Writes what the engine decided of a job into its row.
+pub(crate) fn take_state(job: &mut Job, state: &JobState) {
     job.status = state.status;
     job.when = state.when;
     job.allow_failure = state.allow_failure;

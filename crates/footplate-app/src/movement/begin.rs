@@ -1,23 +1,20 @@
 //! Jobs begin to run: what a claim moves. The engine looks at no more than a job, its stage and its pipeline then (a property of the
 //! engine's tests), so a claim costs the same in a pipeline of two jobs and of two thousand.
 
-use footplate_model::{Job, JobId, Pipeline, PipelineId, Stage, Status, Timestamp};
-use footplate_pipeline::{Effect, Event, EventRecord, JobState, step};
+use footplate_model::{Job, JobId, Pipeline, PipelineId, Status, Timestamp};
+use footplate_pipeline::{Effect, Event, EventRecord, JobState, Snapshot, StageState, step};
 use footplate_store::{Topic, Tx, jobs, pipeline_events};
 
 use super::{Loaded, apply, key, snapshot::snapshot};
 use crate::{Error, Result, definition::EngineFacts};
 
-/// A locked pipeline with the jobs of it that a claim is about.
-pub(crate) fn narrow(pipeline: Pipeline, stages: &[Stage], of: &[(&Job, &EngineFacts)]) -> Loaded {
-    let touched: Vec<&Stage> = stages
-        .iter()
-        .filter(|stage| {
-            stage.pipeline_id == pipeline.id
-                && of.iter().any(|(job, _)| job.stage_idx == stage.position)
-        })
-        .collect();
-    let snapshot = snapshot(&pipeline, &touched, of);
+/// A locked pipeline with the jobs of it that a claim is about, and their stages.
+pub(crate) fn narrow(
+    pipeline: Pipeline,
+    stages: Vec<StageState>,
+    of: &[(&Job, &EngineFacts)],
+) -> Loaded {
+    let snapshot = snapshot(&pipeline, stages, of);
     Loaded {
         pipeline,
         jobs: of.iter().map(|(job, _)| (*job).clone()).collect(),
@@ -64,12 +61,7 @@ fn of_the_job(effect: &Effect) -> bool {
 }
 
 /// The engine says of the job exactly what [`jobs::begin`] writes.
-fn began(
-    loaded: &Loaded,
-    next: &footplate_pipeline::Snapshot,
-    id: JobId,
-    now: Timestamp,
-) -> Result<()> {
+fn began(loaded: &Loaded, next: &Snapshot, id: JobId, now: Timestamp) -> Result<()> {
     let expected = loaded.snapshot.job(key(id)).map(|before| JobState {
         status: Status::Running,
         processed: true,

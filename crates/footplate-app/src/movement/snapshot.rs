@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use footplate_model::{Job, JobId, Pipeline, PipelineId, Stage};
+use footplate_model::{Job, JobId, Pipeline, PipelineId};
 use footplate_pipeline::{JobKey, JobState, PipelineState, Snapshot, StageState};
 use footplate_store::{Tx, jobs, pipelines, stages};
 
@@ -43,7 +43,14 @@ pub(crate) async fn load(tx: &mut Tx<'_>, id: PipelineId) -> Result<Option<Loade
         .iter()
         .map(|job| (job, facts.get(&job.definition_id).unwrap_or(&none)))
         .collect();
-    let snapshot = snapshot(&pipeline, &Vec::from_iter(&stages), &of);
+    let stages = stages
+        .iter()
+        .map(|stage| StageState {
+            position: stage.position,
+            status: stage.status,
+        })
+        .collect();
+    let snapshot = snapshot(&pipeline, stages, &of);
     Ok(Some(Loaded {
         pipeline,
         jobs,
@@ -54,7 +61,7 @@ pub(crate) async fn load(tx: &mut Tx<'_>, id: PipelineId) -> Result<Option<Loade
 /// Rows as the engine sees them.
 pub(super) fn snapshot(
     pipeline: &Pipeline,
-    stages: &[&Stage],
+    stages: Vec<StageState>,
     jobs: &[(&Job, &EngineFacts)],
 ) -> Snapshot {
     Snapshot {
@@ -66,13 +73,7 @@ pub(super) fn snapshot(
             on_job_failure: pipeline.on_job_failure,
             has_upstream: pipeline.source_job_id.is_some(),
         },
-        stages: stages
-            .iter()
-            .map(|stage| StageState {
-                position: stage.position,
-                status: stage.status,
-            })
-            .collect(),
+        stages,
         jobs: jobs
             .iter()
             .map(|(job, facts)| job_state(job, facts))
@@ -80,7 +81,8 @@ pub(super) fn snapshot(
     }
 }
 
-fn job_state(job: &Job, facts: &EngineFacts) -> JobState {
+/// A job's row as the engine sees it.
+pub(crate) fn job_state(job: &Job, facts: &EngineFacts) -> JobState {
     JobState {
         key: JobKey::Stored(job.id),
         kind: job.kind,

@@ -13,7 +13,10 @@ use footplate_store::{
 };
 use serde_json::{Map, Value as Json};
 
-use super::table::{Row, Table};
+use super::{
+    desk::Claiming,
+    table::{Row, Table},
+};
 use crate::{
     App, Error, Result,
     definition::Definition,
@@ -61,10 +64,12 @@ impl App {
         asks: Arc<Vec<Ask>>,
         offered: Vec<Vec<(JobId, PipelineId)>>,
     ) -> Result<Claims> {
-        let (now, keys) = (self.now(), self.keys().clone());
+        let (now, keys, app) = (self.now(), self.keys().clone(), self.clone());
         self.db()
             .write(async move |tx: &mut Tx<'_>| {
                 let mut round = Round {
+                    claiming: app.desk().claiming(),
+                    reserved: Vec::new(),
                     asks: &asks,
                     left: (0..asks.len()).collect(),
                     offered: offered.iter().map(|list| list.iter().copied()).collect(),
@@ -80,7 +85,7 @@ impl App {
                     let chosen = round.choose(&table, &next);
                     round.hand_out(tx, &keys, &table, chosen, now).await?;
                 }
-                Ok::<_, Error>(round.claims)
+                Ok::<_, Error>(std::mem::take(&mut round.claims))
             })
             .await
     }
@@ -115,6 +120,9 @@ impl App {
 
 /// Askers and candidates of one look, as they become fewer.
 struct Round<'r> {
+    claiming: &'r Claiming,
+    /// What this one has in hand.
+    reserved: Vec<JobId>,
     asks: &'r [Ask],
     /// Places of those who have nothing yet.
     left: Vec<usize>,
@@ -138,10 +146,28 @@ struct Chosen {
     job: JobId,
 }
 
+impl Drop for Round<'_> {
+    fn drop(&mut self) {
+        self.claiming.release(self.reserved.drain(..));
+    }
+}
+
 impl Round<'_> {
     /// The candidates to look at next: of each list as many as there are askers left for it.
     fn next(&mut self) -> Vec<Candidate> {
         let (asks, left, gone) = (self.asks, &self.left, &self.gone);
+        let (claiming, reserved, lost) = (self.claiming, &mut self.reserved, &mut self.claims.lost);
+        let mut free = |job: JobId| {
+            if reserved.contains(&job) {
+                return true;
+            }
+            let free = claiming.reserve(job);
+            if free {
+                reserved.push(job);
+            }
+            *lost |= !free;
+            free
+        };
         let mut next = Vec::new();
         for (list, offered) in self.offered.iter_mut().enumerate() {
             let wanted = left
@@ -149,7 +175,7 @@ impl Round<'_> {
                 .filter(|asker| asks[**asker].offered == list)
                 .count();
             let fresh = offered
-                .filter(|(job, _)| !gone.contains(job))
+                .filter(|(job, _)| !gone.contains(job) && free(*job))
                 .map(|(job, pipeline)| Candidate {
                     job,
                     pipeline,

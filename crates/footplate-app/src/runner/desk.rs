@@ -3,11 +3,16 @@
 //! Requests that are held stay at the desk. When the queue is woken it is looked at once for all of them, however many there are,
 //! and only those that got a job or whose time is over leave.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
+use footplate_model::JobId;
 use footplate_store::Topic;
 use tokio::{
     sync::{Notify, oneshot},
+    task::JoinSet,
     time::Instant,
 };
 
@@ -21,7 +26,9 @@ use crate::{App, Error, Result};
 
 /// Requests that one look serves, so that the first need not wait for what thousands write.
 const AT_ONCE: usize = 64;
-/// How often one looks again when another process was faster.
+/// Looks that run at the same time: while one waits for its commit the next one reads.
+const LOOKS: usize = 2;
+/// How often one looks again at once when others were faster.
 const LATE: usize = 4;
 
 /// Where requests for work arrive.
@@ -29,6 +36,7 @@ const LATE: usize = 4;
 pub(crate) struct Desk {
     waiting: Mutex<Waiting>,
     bell: Notify,
+    claiming: Claiming,
 }
 
 #[derive(Default)]
@@ -63,15 +71,35 @@ impl Asker {
 struct Seeker {
     of: Greeted,
     reach: Reach,
-    /// The queue token of the last look.
-    token: String,
-    /// The request came with the token of its first look: it may be held.
+    /// The request came with the queue token of its first look: it may be held.
     may_wait: bool,
     end: Instant,
-    /// The queue as it is now was looked at for it.
-    looked: bool,
-    /// Looks since the last wake-up in which another process was faster.
+    /// How often the queue had been woken before it was last looked at for this one.
+    seen: Option<u64>,
+    /// Looks in a row in which others were faster.
     late: usize,
+}
+
+/// Jobs that looks of this process are about to claim, so that others look past them. The claim itself is decided by the database.
+#[derive(Default)]
+pub(super) struct Claiming(Mutex<HashSet<JobId>>);
+
+impl Claiming {
+    fn lock(&self) -> MutexGuard<'_, HashSet<JobId>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether nobody else has the job in hand; from now on the caller has.
+    pub(super) fn reserve(&self, job: JobId) -> bool {
+        self.lock().insert(job)
+    }
+
+    pub(super) fn release(&self, jobs: impl IntoIterator<Item = JobId>) {
+        let mut claiming = self.lock();
+        for job in jobs {
+            claiming.remove(&job);
+        }
+    }
 }
 
 impl Desk {
@@ -79,14 +107,22 @@ impl Desk {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Those who came; `None` ends the service when nobody did and nobody is here.
-    fn newcomers(&self, empty: bool) -> Option<Vec<Asker>> {
+    /// Who came first of those who have not been served.
+    fn newcomers(&self) -> Vec<Asker> {
         let mut waiting = self.lock();
-        if empty && waiting.newcomers.is_empty() {
-            waiting.attended = false;
-            return None;
-        }
-        Some(std::mem::take(&mut waiting.newcomers))
+        let some = waiting.newcomers.len().min(AT_ONCE);
+        waiting.newcomers.drain(..some).collect()
+    }
+
+    /// Ends the service, unless somebody has come.
+    fn close(&self) -> bool {
+        let mut waiting = self.lock();
+        waiting.attended = !waiting.newcomers.is_empty();
+        !waiting.attended
+    }
+
+    pub(super) fn claiming(&self) -> &Claiming {
+        &self.claiming
     }
 }
 
@@ -119,33 +155,69 @@ impl App {
         let attending = Attending(self);
         let app = &attending.0;
         let mut queue = app.db().subscribe(Topic::Queue);
-        let mut seekers: Vec<Seeker> = Vec::new();
-        while let Some(newcomers) = app.desk().newcomers(seekers.is_empty()) {
-            if !newcomers.is_empty() {
-                let greeted = app.greet(newcomers).await;
-                seekers.extend(greeted.into_iter().filter_map(|of| app.seat(of)));
+        let mut held: Vec<Seeker> = Vec::new();
+        let mut looks: JoinSet<Vec<Seeker>> = JoinSet::new();
+        loop {
+            while looks.len() < LOOKS {
+                let newcomers = app.desk().newcomers();
+                let again = app.restless(&mut held);
+                if newcomers.is_empty() && again.is_empty() {
+                    break;
+                }
+                looks.spawn(app.clone().visit(newcomers, again));
             }
-            seekers.retain(|seeker| !seeker.of.asker.reply.is_closed());
-            if let Err(error) = app.serve(&mut seekers).await {
-                tracing::error!(%error, "looking for jobs failed");
-                let failed = seekers.extract_if(.., |seeker| !seeker.looked);
-                failed.for_each(|seeker| seeker.of.asker.refuse(Error::internal(&error)));
-            }
-            send_away(&mut seekers);
-            if seekers.iter().any(|seeker| !seeker.looked) {
+            if looks.is_empty() && held.is_empty() {
+                if app.desk().close() {
+                    return;
+                }
                 continue;
             }
-            let Some(end) = seekers.iter().map(|seeker| seeker.end).min() else {
-                continue;
-            };
+            let end = held.iter().map(|seeker| seeker.end).min();
             tokio::select! {
+                Some(back) = looks.join_next() => held.extend(back.unwrap_or_default()),
                 () = app.desk().bell.notified() => {}
-                () = tokio::time::sleep_until(end) => {}
-                () = queue.woken() => seekers
-                    .iter_mut()
-                    .for_each(|seeker| (seeker.looked, seeker.late) = (false, 0)),
+                () = queue.woken() => {}
+                () = tokio::time::sleep_until(end.unwrap_or_else(Instant::now)), if end.is_some() => {
+                    send_away(app, &mut held);
+                }
             }
         }
+    }
+
+    /// Takes those from the desk for whom the queue as it is now was not looked at.
+    fn restless(&self, held: &mut Vec<Seeker>) -> Vec<Seeker> {
+        let woken = self.db().wakes(Topic::Queue);
+        let mut left = AT_ONCE;
+        let restless = held.extract_if(.., |seeker| {
+            let restless = left > 0 && seeker.seen != Some(woken);
+            left -= usize::from(restless);
+            restless
+        });
+        restless
+            .filter(|seeker| !seeker.of.asker.reply.is_closed())
+            .collect()
+    }
+
+    /// Greets newcomers and looks at the queue for them and for others; who may stay comes back.
+    async fn visit(self, newcomers: Vec<Asker>, mut seekers: Vec<Seeker>) -> Vec<Seeker> {
+        if !newcomers.is_empty() {
+            let greeted = self.greet(newcomers).await;
+            seekers.extend(greeted.into_iter().filter_map(|of| self.seat(of)));
+        }
+        seekers.retain(|seeker| !seeker.of.asker.reply.is_closed());
+        if seekers.is_empty() {
+            return seekers;
+        }
+        if let Err(error) = self.look(&mut seekers).await {
+            tracing::error!(%error, "looking for jobs failed");
+            let failed = seekers.drain(..);
+            failed.for_each(|seeker| seeker.of.asker.refuse(Error::internal(&error)));
+        }
+        for seeker in seekers.extract_if(.., |seeker| !seeker.may_wait && seeker.seen.is_some()) {
+            let token = self.queue_token_at(seeker.of.runner.id, seeker.seen.unwrap_or_default());
+            let _ = seeker.of.asker.reply.send(Ok(Answer::Nothing(token)));
+        }
+        seekers
     }
 
     /// Gives a newcomer its place; one that is paused goes at once.
@@ -160,28 +232,19 @@ impl App {
             may_wait: !hold.is_zero()
                 && of.asker.request.last_update.as_deref() == Some(token.as_str()),
             reach: Reach::of(&of.runner),
-            token,
             end: Instant::now() + hold,
-            looked: false,
+            seen: None,
             late: 0,
             of,
         })
     }
 
-    /// One look at the queue for those for whom it was not looked at yet.
-    async fn serve(&self, seekers: &mut Vec<Seeker>) -> Result<()> {
-        let places: Vec<usize> = (0..seekers.len())
-            .filter(|place| !seekers[*place].looked)
-            .take(AT_ONCE)
-            .collect();
-        if places.is_empty() {
-            return Ok(());
-        }
+    /// One look at the queue. Those who got a job leave.
+    async fn look(&self, seekers: &mut Vec<Seeker>) -> Result<()> {
+        let woken = self.db().wakes(Topic::Queue);
         let mut reaches: Vec<Reach> = Vec::new();
-        let mut asks = Vec::with_capacity(places.len());
-        for place in &places {
-            let seeker = &mut seekers[*place];
-            seeker.token = self.queue_token(seeker.of.runner.id);
+        let mut asks = Vec::with_capacity(seekers.len());
+        for seeker in &*seekers {
             let known = reaches.iter().position(|reach| *reach == seeker.reach);
             let offered = known.unwrap_or_else(|| {
                 reaches.push(seeker.reach.clone());
@@ -207,32 +270,27 @@ impl App {
         if offered.iter().any(|list| !list.is_empty()) {
             claims = self.claim(Arc::new(asks), offered).await?;
         }
-        // What was offered and is gone makes room for more; who lost to another process looks again too.
+        // What was offered and is gone makes room for more; who was too late for something looks again, too.
         let moved = !claims.taken.is_empty() || !claims.unfit.is_empty();
-        for (place, list) in places.iter().zip(&lists) {
-            let seeker = &mut seekers[*place];
-            seeker.late += usize::from(claims.lost);
-            let late = claims.lost && seeker.late < LATE;
-            seeker.looked = !(late || (moved && full[*list]));
+        for (seeker, list) in seekers.iter_mut().zip(&lists) {
+            seeker.late = if claims.lost { seeker.late + 1 } else { 0 };
+            let again = (claims.lost && seeker.late < LATE) || (moved && full[*list]);
+            seeker.seen = (!again).then_some(woken);
         }
-        self.hand_over(seekers, &places, claims.taken);
+        self.hand_over(seekers, claims.taken);
         for (job, pipeline) in claims.unfit {
             self.fail_unfit(job, pipeline).await?;
         }
         Ok(())
     }
 
-    /// Takes those who got a job from the desk; what their runners have to know is gathered beside the next look.
-    fn hand_over(&self, seekers: &mut Vec<Seeker>, places: &[usize], taken: Vec<(usize, Claimed)>) {
+    /// Takes those who got a job from the others; what their runners have to know is gathered beside the next look.
+    fn hand_over(&self, seekers: &mut Vec<Seeker>, mut taken: Vec<(usize, Claimed)>) {
         if taken.is_empty() {
             return;
         }
-        let mut served: Vec<(usize, Claimed)> = taken
-            .into_iter()
-            .map(|(asker, claimed)| (places[asker], claimed))
-            .collect();
-        served.sort_unstable_by_key(|(place, _)| std::cmp::Reverse(*place));
-        let served: Vec<(Greeted, Claimed)> = served
+        taken.sort_unstable_by_key(|(place, _)| std::cmp::Reverse(*place));
+        let served: Vec<(Greeted, Claimed)> = taken
             .into_iter()
             .map(|(place, claimed)| (seekers.remove(place).of, claimed))
             .collect();
@@ -240,17 +298,11 @@ impl App {
     }
 }
 
-/// Answers those who may not wait, or not any longer, and for whom there is nothing.
-fn send_away(seekers: &mut Vec<Seeker>) {
+/// Answers those whose time is over.
+fn send_away(app: &App, held: &mut Vec<Seeker>) {
     let now = Instant::now();
-    let leaving = seekers.extract_if(.., |seeker| {
-        seeker.looked && (!seeker.may_wait || seeker.end <= now)
-    });
-    for seeker in leaving {
-        let _ = seeker
-            .of
-            .asker
-            .reply
-            .send(Ok(Answer::Nothing(seeker.token)));
+    for seeker in held.extract_if(.., |seeker| seeker.end <= now) {
+        let token = app.queue_token_at(seeker.of.runner.id, seeker.seen.unwrap_or_default());
+        let _ = seeker.of.asker.reply.send(Ok(Answer::Nothing(token)));
     }
 }

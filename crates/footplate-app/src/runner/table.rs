@@ -6,10 +6,15 @@ use std::{
 };
 
 use footplate_model::{
-    FailureReason, Job, JobId, Pipeline, PipelineId, Project, ProjectId, Stage, Status, Timestamp,
-    User, UserId, policy::BuildsAccess,
+    FailureReason, Job, JobId, Pipeline, PipelineId, Project, ProjectId, Status, Timestamp, User,
+    UserId, policy::BuildsAccess,
 };
-use footplate_store::{Tx, artifacts, id_list, jobs, pipelines, projects, stages, users};
+use footplate_pipeline::StageState;
+use footplate_store::{
+    Tx, artifacts, id_list,
+    jobs::{self, Waiting},
+    pipelines, projects, users,
+};
 
 use super::{
     claim::{Ask, Candidate, Claimed, timeout},
@@ -28,6 +33,8 @@ pub(super) struct Row {
     /// `None` where it is damaged.
     pub(super) definition: Option<Definition>,
     pipeline: Arc<Pipeline>,
+    stage: Option<StageState>,
+    first_stage: Option<i64>,
     project: Option<Arc<Project>>,
     user: Option<Arc<User>>,
     sources: Vec<Job>,
@@ -38,7 +45,6 @@ pub(super) struct Row {
 /// The jobs of one look.
 pub(super) struct Table {
     rows: BTreeMap<JobId, Row>,
-    stages: Vec<Stage>,
 }
 
 impl Row {
@@ -68,25 +74,30 @@ impl Table {
         candidates: &[Candidate],
         now: Timestamp,
     ) -> Result<Self> {
-        let of: BTreeSet<i64> = candidates.iter().map(|one| one.pipeline.0).collect();
-        let of = id_list(of);
-        let locked: HashMap<PipelineId, Arc<Pipeline>> = pipelines::lock_all(tx, &of)
-            .await?
-            .into_iter()
-            .map(|pipeline| (pipeline.id, Arc::new(pipeline)))
-            .collect();
+        // One after the other by their ids, so that two claims never wait for each other in a circle.
+        let of: BTreeSet<PipelineId> = candidates.iter().map(|one| one.pipeline).collect();
+        let mut locked: HashMap<PipelineId, Arc<Pipeline>> = HashMap::new();
+        for id in of {
+            let pipeline = pipelines::lock(tx, id).await?;
+            locked.extend(pipeline.map(|pipeline| (id, Arc::new(pipeline))));
+        }
         let ids: BTreeSet<i64> = candidates.iter().map(|one| one.job.0).collect();
-        let mut found = jobs::list_with_definitions(tx, &id_list(ids)).await?;
-        found.retain(|(job, _)| job.status == Status::Pending);
-        let stages = stages::list_of_pipelines(tx, &of).await?;
+        let mut found = jobs::list_waiting(tx, &id_list(ids)).await?;
+        found.retain(|waiting| waiting.job.status == Status::Pending);
         let (projects, users) = (projects_of(tx, &found).await?, users_of(tx, &found).await?);
         let mut rows = BTreeMap::new();
-        for (job, text) in found {
+        for waiting in found {
+            let job = waiting.job;
             let Some(pipeline) = locked.get(&job.pipeline_id) else {
                 continue;
             };
             let row = Row {
-                definition: Definition::parse(&text).ok(),
+                definition: Definition::parse(&waiting.definition).ok(),
+                stage: waiting.stage.map(|status| StageState {
+                    position: job.stage_idx,
+                    status,
+                }),
+                first_stage: waiting.first_stage,
                 pipeline: Arc::clone(pipeline),
                 project: projects.get(&job.project_id).cloned(),
                 user: job.user_id.and_then(|user| users.get(&user).cloned()),
@@ -96,7 +107,7 @@ impl Table {
             };
             rows.insert(row.job.id, row);
         }
-        let mut table = Self { rows, stages };
+        let mut table = Self { rows };
         table.read_sources(tx, now).await?;
         Ok(table)
     }
@@ -112,14 +123,8 @@ impl Table {
             let Some(definition) = &row.definition else {
                 continue;
             };
-            let first = self
-                .stages
-                .iter()
-                .filter(|stage| stage.pipeline_id == row.job.pipeline_id)
-                .map(|stage| stage.position)
-                .min();
             let of_pipeline = wanted.entry(row.job.pipeline_id).or_default();
-            of_pipeline.add(&row.job, definition, first);
+            of_pipeline.add(&row.job, definition, row.first_stage);
         }
         for (pipeline, giving) in wanted {
             let Some((stage, names)) = giving.asked() else {
@@ -179,11 +184,15 @@ impl Table {
         of_pipeline
             .into_values()
             .map(|rows| {
+                let mut stages: Vec<StageState> =
+                    rows.iter().filter_map(|row| row.stage.clone()).collect();
+                stages.sort_unstable_by_key(|stage| stage.position);
+                stages.dedup();
                 let jobs: Vec<_> = rows
                     .iter()
                     .filter_map(|row| Some((&row.job, &row.definition.as_ref()?.engine)))
                     .collect();
-                narrow((*rows[0].pipeline).clone(), &self.stages, &jobs)
+                narrow((*rows[0].pipeline).clone(), stages, &jobs)
             })
             .collect()
     }
@@ -191,9 +200,12 @@ impl Table {
 
 async fn projects_of(
     tx: &mut Tx<'_>,
-    found: &[(Job, String)],
+    found: &[Waiting],
 ) -> Result<HashMap<ProjectId, Arc<Project>>> {
-    let ids: BTreeSet<i64> = found.iter().map(|(job, _)| job.project_id.0).collect();
+    let ids: BTreeSet<i64> = found
+        .iter()
+        .map(|waiting| waiting.job.project_id.0)
+        .collect();
     let list = projects::list_by_ids(tx, &id_list(ids)).await?;
     Ok(list
         .into_iter()
@@ -201,10 +213,10 @@ async fn projects_of(
         .collect())
 }
 
-async fn users_of(tx: &mut Tx<'_>, found: &[(Job, String)]) -> Result<HashMap<UserId, Arc<User>>> {
+async fn users_of(tx: &mut Tx<'_>, found: &[Waiting]) -> Result<HashMap<UserId, Arc<User>>> {
     let ids: BTreeSet<i64> = found
         .iter()
-        .filter_map(|(job, _)| Some(job.user_id?.0))
+        .filter_map(|waiting| Some(waiting.job.user_id?.0))
         .collect();
     let list = users::list_by_ids(tx, &id_list(ids)).await?;
     Ok(list

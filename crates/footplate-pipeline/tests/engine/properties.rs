@@ -1,7 +1,7 @@
 //! Any graph and any events: a step never panics, what it leaves is at rest, and a finished pipeline has only finished jobs.
 
 use footplate_model::{FailureReason, SchedulingType, Status, When};
-use footplate_pipeline::{Effect, Event, JobKey, Snapshot, step};
+use footplate_pipeline::{Effect, Event, Input, JobKey, JobState, Snapshot, composite, step};
 use proptest::prelude::*;
 
 use crate::harness::{Play, USER};
@@ -85,7 +85,33 @@ fn narrowed(whole: &Snapshot, key: JobKey) -> Snapshot {
     }
 }
 
+/// What a job waits for as one status: its needs, or every job of all earlier stages looked at once more. Slow and obvious.
+fn previous(snapshot: &Snapshot, job: &JobState) -> Status {
+    let dag = job.scheduling == SchedulingType::Dag;
+    let before = snapshot.latest().filter(|other| {
+        if dag {
+            job.needs.contains(&other.name)
+        } else {
+            other.stage < job.stage
+        }
+    });
+    let inputs = before.map(|other| Input {
+        status: other.status,
+        allow_failure: other.allow_failure,
+    });
+    composite(inputs, dag).unwrap_or(Status::Success)
+}
+
 proptest! {
+    #[test]
+    fn the_first_pass_moves_exactly_the_jobs_that_wait_for_nothing(mut play in pipelines()) {
+        play.send(Event::Process).unwrap();
+        for job in play.snapshot.latest() {
+            let before = previous(&play.snapshot, job);
+            prop_assert_eq!(job.status != Status::Created, before.is_completed(), "{} after {}", job.name, before);
+        }
+    }
+
     #[test]
     fn every_step_is_legal_and_comes_to_rest(mut play in pipelines(), events in prop::collection::vec((0..11_usize, any::<prop::sample::Index>()), 0..40)) {
         play.send(Event::Process).unwrap();
@@ -122,6 +148,9 @@ proptest! {
                     step(&narrowed(&play.snapshot, waiting.key), run, play.now),
                     "what begins to run looks at nothing but its stage and its pipeline"
                 );
+            }
+            for job in play.snapshot.latest().filter(|job| job.status == Status::Created) {
+                prop_assert!(!previous(&play.snapshot, job).is_completed(), "{} waits for nothing", job.name);
             }
             if matches!(play.snapshot.pipeline.status, Status::Success | Status::Failed | Status::Canceled) {
                 prop_assert!(play.snapshot.latest().all(|job| !job.status.is_executing() && job.status != Status::Pending));

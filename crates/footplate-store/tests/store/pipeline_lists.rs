@@ -10,7 +10,7 @@ use footplate_store::{
 /// Twelve pipelines: every fourth is a child, every third failed, one second apart.
 const PIPELINES: i64 = 12;
 
-async fn project(tx: &mut Tx<'_>) -> Result<ProjectId> {
+pub async fn project(tx: &mut Tx<'_>) -> Result<ProjectId> {
     let now = Timestamp::from_seconds(0);
     let namespace: i64 = tx
         .query(sql!(

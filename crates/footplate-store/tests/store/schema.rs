@@ -180,8 +180,8 @@ async fn the_two_schemas_are_the_same_and_a_planted_difference_is_caught() {
             "index users_email",
         ),
         (
-            "DROP INDEX jobs_expiry; CREATE INDEX jobs_expiry ON jobs (created_at)",
-            "index jobs_expiry",
+            "DROP INDEX jobs_definition; CREATE INDEX jobs_definition ON jobs (created_at)",
+            "index jobs_definition",
         ),
         (
             "DROP INDEX jobs_pipeline; CREATE INDEX jobs_pipeline ON jobs (pipeline_id, id)",
