@@ -331,11 +331,21 @@ impl Db {
                 answer.await.map_err(|_| Error::Closed)?
             }
             DbEngine::Postgres(postgres) => {
-                let mut client = postgres.pool().get().await?;
-                let transaction = client.transaction().await?;
-                transaction.batch_execute(&script).await?;
-                Ok(transaction.commit().await?)
+                let (reply, answer) = oneshot::channel();
+                postgres.submit(Box::new(move |pool| {
+                    Box::pin(async move {
+                        let _ = reply.send(run_script(&pool, &script).await);
+                    })
+                }))?;
+                answer.await.map_err(|_| Error::Closed)?
             }
         }
     }
+}
+
+async fn run_script(pool: &deadpool_postgres::Pool, script: &str) -> Result<()> {
+    let mut client = pool.get().await?;
+    let transaction = client.transaction().await?;
+    transaction.batch_execute(script).await?;
+    Ok(transaction.commit().await?)
 }

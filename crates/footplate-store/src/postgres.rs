@@ -1,4 +1,4 @@
-//! The PostgreSQL engine: a pool, and threads of its own on which transactions run as tasks.
+//! The PostgreSQL engine: threads of its own on which transactions run as tasks, each with a pool.
 //!
 //! A transaction's future need not be `Send`, and a caller who goes away must not break it off: so each one is handed as a
 //! closure to a thread with a local task set.
@@ -27,47 +27,46 @@ const CONNECT: Duration = Duration::from_secs(10);
 type Job = Box<dyn FnOnce(Pool) -> Pin<Box<dyn Future<Output = ()>>> + Send>;
 
 pub(crate) struct Postgres {
-    pool: Pool,
     threads: Vec<mpsc::UnboundedSender<Job>>,
     next: AtomicUsize,
 }
 
 impl Postgres {
     pub(crate) fn open(url: &str) -> Result<Self> {
-        let manager = Manager::from_config(
-            parse(url)?,
-            NoTls,
-            ManagerConfig {
-                recycling_method: RecyclingMethod::Fast,
-            },
-        );
-        let pool = Pool::builder(manager)
-            .max_size(CONNECTIONS)
-            // The connection that was used last has its statements prepared and planned.
-            .queue_mode(QueueMode::Lifo)
-            .runtime(Runtime::Tokio1)
-            .wait_timeout(Some(WAIT))
-            .create_timeout(Some(CONNECT))
-            .build()
-            .map_err(|error| Error::Engine(error.to_string()))?;
+        let config = parse(url)?;
         let threads = (0..THREADS)
-            .map(|number| thread(number, pool.clone()))
+            .map(|number| thread(number, pool(config.clone())?))
             .collect::<Result<_>>()?;
         Ok(Self {
-            pool,
             threads,
             next: AtomicUsize::new(0),
         })
-    }
-
-    pub(crate) fn pool(&self) -> &Pool {
-        &self.pool
     }
 
     pub(crate) fn submit(&self, job: Job) -> Result<()> {
         let number = self.next.fetch_add(1, Ordering::Relaxed) % self.threads.len();
         self.threads[number].send(job).map_err(|_| Error::Closed)
     }
+}
+
+/// The connections of one thread: what drives a connection runs where its transactions do, so that a statement wakes no other thread.
+fn pool(config: Config) -> Result<Pool> {
+    let manager = Manager::from_config(
+        config,
+        NoTls,
+        ManagerConfig {
+            recycling_method: RecyclingMethod::Fast,
+        },
+    );
+    Pool::builder(manager)
+        .max_size(CONNECTIONS / THREADS)
+        // The connection that was used last has its statements prepared and planned.
+        .queue_mode(QueueMode::Lifo)
+        .runtime(Runtime::Tokio1)
+        .wait_timeout(Some(WAIT))
+        .create_timeout(Some(CONNECT))
+        .build()
+        .map_err(|error| Error::Engine(error.to_string()))
 }
 
 /// What a transaction is for.

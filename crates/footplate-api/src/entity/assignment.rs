@@ -1,7 +1,10 @@
 //! The payload of a job for its runner (`runner-protocol.md §2.5`).
 
+use std::sync::LazyLock;
+
 use footplate_app::{definition::Definition, runner::Assignment};
 use footplate_model::{FailureReason, GitStrategy};
+use serde::Serialize;
 use serde_json::{Value as Json, json};
 
 use super::steps::{hooks, steps};
@@ -23,71 +26,120 @@ const RAW_NAMES: [(&str, &str); 2] = [
     ("terraform", "tfplan.json"),
 ];
 
-/// The whole payload.
-pub fn assignment(of: &Assignment) -> Json {
+/// The payload as it is written, in this order.
+#[derive(Serialize)]
+struct Payload<'p> {
+    id: i64,
+    token: &'p str,
+    allow_git_fetch: bool,
+    job_info: Json,
+    git_info: Json,
+    runner_info: Json,
+    inputs: [(); 0],
+    variables: Vec<Shown<'p>>,
+    steps: Vec<Json>,
+    hooks: Vec<Json>,
+    image: Option<Json>,
+    services: Vec<Json>,
+    artifacts: Vec<Json>,
+    cache: Vec<Json>,
+    credentials: [(); 0],
+    dependencies: Vec<Json>,
+    features: &'static Json,
+    // Runners of some versions cannot read an empty value of these.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secrets: Option<&'p Json>,
+}
+
+/// A variable.
+#[derive(Serialize)]
+struct Shown<'p> {
+    key: &'p str,
+    value: &'p str,
+    public: bool,
+    masked: bool,
+    raw: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    file: bool,
+}
+
+static FEATURES: LazyLock<Json> = LazyLock::new(|| {
+    json!({
+        "trace_sections": true, "token_mask_prefixes": ["glpat-"],
+        "failure_reasons": FailureReason::ALL.iter().map(|reason| reason.as_str()).collect::<Vec<_>>(),
+    })
+});
+
+/// The whole payload as text.
+///
+/// # Errors
+/// Never: all of it can be written as JSON.
+pub fn assignment(of: &Assignment) -> serde_json::Result<String> {
     let (job, project, pipeline) = (&of.job, &of.project, &of.pipeline);
     let timeout = job.timeout.unwrap_or(3600);
-    let zero = 0;
-    let root_namespace = project.namespace_id.0;
-    let variables: Vec<Json> = of
-        .variables
-        .iter()
-        .map(|variable| {
-            let mut shown = json!({
-                "key": variable.key, "value": variable.value, "public": variable.public, "masked": variable.masked, "raw": variable.raw,
-            });
-            if variable.file {
-                shown["file"] = json!(true);
-            }
-            shown
-        })
-        .collect();
-    let mut payload = json!({
-        "id": job.id.0,
-        "token": of.token,
-        "allow_git_fetch": project.settings.build_git_strategy == GitStrategy::Fetch,
-        "job_info": {
-            "id": job.id.0, "name": job.name, "stage": job.stage, "pipeline_id": pipeline.id.0, "project_id": project.id.0,
-            "project_name": project.name, "project_full_path": project.full_path, "namespace_id": project.namespace_id.0,
-            "root_namespace_id": root_namespace, "organization_id": 1, "user_id": job.user_id.map_or(zero, |id| id.0),
-            "scoped_user_id": null,
-            "time_in_queue_seconds": job.queued_at.zip(job.started_at).map_or(0.0, |(queued, started)| started.seconds_since(queued).round()),
-            "project_jobs_running_on_instance_runners_count": of.instance_jobs.map_or_else(|| "+Inf".to_owned(), |count| if count > 5 { "5+".to_owned() } else { count.to_string() }),
-            "queue_size": of.queue_size, "queue_depth": 1,
-        },
-        "git_info": {
+    let run = of.definition.keyword("run");
+    let variables = of.variables.iter().map(|variable| Shown {
+        key: &variable.key,
+        value: &variable.value,
+        public: variable.public,
+        masked: variable.masked,
+        raw: variable.raw,
+        file: variable.file,
+    });
+    serde_json::to_string(&Payload {
+        id: job.id.0,
+        token: &of.token,
+        allow_git_fetch: project.settings.build_git_strategy == GitStrategy::Fetch,
+        job_info: job_info(of),
+        git_info: json!({
             "repo_url": of.repo_url, "ref": pipeline.ref_name, "sha": pipeline.sha, "before_sha": pipeline.before_sha,
             "ref_type": if pipeline.tag { "tag" } else { "branch" }, "refspecs": of.refspecs, "depth": of.depth,
             "repo_object_format": if pipeline.sha.len() == 64 { "sha256" } else { "sha1" }, "protected": job.protected,
-        },
-        "runner_info": {"timeout": timeout, "runner_session_url": null, "uuid": ""},
-        "inputs": [],
-        "variables": variables,
-        "steps": steps(&of.definition, timeout),
-        "hooks": hooks(&of.definition),
-        "image": of.image.as_ref().map(container),
-        "services": of.services.iter().map(container).collect::<Vec<_>>(),
-        "artifacts": artifacts(&of.definition),
-        "cache": of.cache.iter().map(cache).collect::<Vec<_>>(),
-        "credentials": [],
-        "dependencies": of.dependencies.iter().map(|source| json!({
-            "id": source.id.0, "name": source.name, "token": of.token,
-            "artifacts_file": {"filename": source.filename, "size": source.size},
-        })).collect::<Vec<_>>(),
-        "features": {
-            "trace_sections": true, "token_mask_prefixes": ["glpat-"],
-            "failure_reasons": FailureReason::ALL.iter().map(|reason| reason.as_str()).collect::<Vec<_>>(),
-        },
+        }),
+        runner_info: json!({"timeout": timeout, "runner_session_url": null, "uuid": ""}),
+        inputs: [],
+        variables: variables.collect(),
+        steps: steps(&of.definition, timeout),
+        hooks: hooks(&of.definition),
+        image: of.image.as_ref().map(container),
+        services: of.services.iter().map(container).collect(),
+        artifacts: artifacts(&of.definition),
+        cache: of.cache.iter().map(cache).collect(),
+        credentials: [],
+        dependencies: of
+            .dependencies
+            .iter()
+            .map(|source| {
+                json!({
+                    "id": source.id.0, "name": source.name, "token": of.token,
+                    "artifacts_file": {"filename": source.filename, "size": source.size},
+                })
+            })
+            .collect(),
+        features: &FEATURES,
+        run: (!run.is_null()).then(|| run.to_string()),
+        secrets: of.secrets.as_ref(),
+    })
+}
+
+fn job_info(of: &Assignment) -> Json {
+    let (job, project) = (&of.job, &of.project);
+    let running = of.instance_jobs.map(|count| match count {
+        ..=5 => count.to_string(),
+        _ => "5+".to_owned(),
     });
-    // Runners of some versions cannot read an empty value of these.
-    let run = of.definition.keyword("run");
-    if !run.is_null() {
-        payload["run"] = json!(run.to_string());
-    }
-    if let Some(secrets) = &of.secrets {
-        payload["secrets"] = secrets.clone();
-    }
-    payload
+    let waited = job.queued_at.zip(job.started_at);
+    json!({
+        "id": job.id.0, "name": job.name, "stage": job.stage, "pipeline_id": of.pipeline.id.0, "project_id": project.id.0,
+        "project_name": project.name, "project_full_path": project.full_path, "namespace_id": project.namespace_id.0,
+        "root_namespace_id": project.namespace_id.0, "organization_id": 1, "user_id": job.user_id.map_or(0, |id| id.0),
+        "scoped_user_id": null,
+        "time_in_queue_seconds": waited.map_or(0.0, |(queued, started)| started.seconds_since(queued).round()),
+        "project_jobs_running_on_instance_runners_count": running.unwrap_or_else(|| "+Inf".to_owned()),
+        "queue_size": of.queue_size, "queue_depth": 1,
+    })
 }
 
 /// Texts of a keyword, however deep they are nested.

@@ -152,10 +152,10 @@ pub async fn request(call: Call) -> Answer {
         info: info(&call.params),
     };
     match call.app.request_job(request).await? {
-        Offered::Job(job) => Ok(answer(
-            StatusCode::CREATED,
-            &entity::assignment::assignment(&job),
-        )),
+        Offered::Job(job) => {
+            let text = entity::assignment::assignment(&job).map_err(Error::internal)?;
+            Ok(crate::error::json(StatusCode::CREATED, text))
+        }
         Offered::Nothing(token) => {
             let mut response = no_content();
             if let Ok(value) = HeaderValue::from_str(&token) {

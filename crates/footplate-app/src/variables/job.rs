@@ -188,6 +188,10 @@ pub(crate) fn with_tokens(mut list: VariableList, tokens: VariableList) -> Varia
 
 /// The list as runners get it: sorted, expanded, with what cannot be expanded kept (`runner-protocol.md §2.5`).
 pub(crate) fn expanded(list: VariableList) -> VariableList {
+    let refers = |variable: &JobVariable| !variable.raw && variable.value.contains(['$', '%']);
+    if !list.0.iter().any(refers) {
+        return list;
+    }
     let plain: Vec<Variable> = list.0.iter().map(Variable::from).collect();
     let options = SortOptions {
         keep_undefined: true,
