@@ -15,8 +15,8 @@ use footplate_store::{Db, Keys, Subscription, Topic};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    config_files::ConfigMemory, egress::Egress, job_view::CommitCache, runner::Desk,
-    secrets::random_hex, variables::facts::ServerFacts,
+    config_files::ConfigMemory, egress::Egress, job_view::CommitCache, memory::Memory,
+    runner::Desk, secrets::random_hex, variables::facts::ServerFacts,
 };
 
 /// A look at a trace counts for so long.
@@ -66,8 +66,10 @@ struct Inner {
     desk: Desk,
     /// What is masked in traces that grow now.
     secrets: Mutex<HashMap<JobId, Arc<Secrets>>>,
-    /// Keeps the count of wake-ups of the queue going while nobody waits.
-    _queue: Subscription,
+    /// Rows that seldom change.
+    memory: Memory,
+    /// Keep the counts of wake-ups going while nobody waits.
+    _counted: [Subscription; 2],
     /// Distinguishes queue tokens of this process from those of another.
     boot: String,
 }
@@ -93,7 +95,7 @@ pub struct Parts {
 impl App {
     /// Joins the parts.
     pub fn new(parts: Parts, settings: Settings) -> Self {
-        let queue = parts.db.subscribe(Topic::Queue);
+        let counted = [Topic::Queue, Topic::Facts].map(|topic| parts.db.subscribe(topic));
         Self {
             inner: Arc::new(Inner {
                 parts,
@@ -103,7 +105,8 @@ impl App {
                 config_memory: ConfigMemory::default(),
                 desk: Desk::default(),
                 secrets: Mutex::default(),
-                _queue: queue,
+                memory: Memory::default(),
+                _counted: counted,
                 boot: random_hex(32),
             }),
         }
@@ -226,6 +229,10 @@ impl App {
             .secrets
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    pub(crate) fn memory(&self) -> &Memory {
+        &self.inner.memory
     }
 
     pub(crate) fn desk(&self) -> &Desk {

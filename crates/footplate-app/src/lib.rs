@@ -21,6 +21,7 @@ mod job_artifacts;
 mod job_view;
 mod jobs;
 mod lint_config;
+mod memory;
 mod movement;
 mod pipelines;
 mod projects;

@@ -83,7 +83,7 @@ pub use notify::{Subscription, Topic};
 pub use rows::id_list;
 pub use secret::{Keys, token_hash};
 pub use sqlite::SqliteReads;
-#[doc(hidden)]
-pub use tx::numbered;
 pub use tx::{Query, Sql, Tx};
+#[doc(hidden)]
+pub use tx::{changes_facts, numbered};
 pub use value::{Column, Columns, Row, Value};

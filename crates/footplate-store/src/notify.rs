@@ -15,6 +15,9 @@ pub enum Topic {
     Queue,
     /// Background work was written down.
     Tasks,
+    /// Users, namespaces, projects, variables or runners changed: rows of which one is read again and again. Woken by the statements
+    /// themselves, before whoever ran them is answered.
+    Facts,
     /// A pipeline or job of a project changed.
     Project(ProjectId),
     /// A pipeline or one of its jobs changed.

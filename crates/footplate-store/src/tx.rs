@@ -14,6 +14,8 @@ pub struct Sql {
     pub sqlite: &'static str,
     /// For PostgreSQL.
     pub postgres: &'static str,
+    /// It changes rows that are kept in memory ([`Topic::Facts`]).
+    pub facts: bool,
 }
 
 /// A statement: `sql!("…")` for both engines, `sql!(sqlite "…", postgres "…")` where they must differ.
@@ -23,12 +25,14 @@ macro_rules! sql {
         $crate::Sql {
             sqlite: $crate::sql!(@numbered $text),
             postgres: $text,
+            facts: const { $crate::changes_facts($text) },
         }
     };
     (sqlite $sqlite:literal, postgres $postgres:literal) => {
         $crate::Sql {
             sqlite: $crate::sql!(@numbered $sqlite),
             postgres: $postgres,
+            facts: const { $crate::changes_facts($postgres) },
         }
     };
     // SQLite takes `$1` for a name and numbers names as they appear; `?1` is the first parameter wherever it stands.
@@ -57,6 +61,87 @@ pub const fn numbered<const N: usize>(text: &str) -> [u8; N] {
     bytes
 }
 
+/// Tables whose rows are kept in memory.
+const FACTS: [&str; 6] = [
+    "users",
+    "namespaces",
+    "projects",
+    "ci_variables",
+    "runners",
+    "runner_managers",
+];
+/// Columns that change often and that nobody looks for in memory.
+const COUNTERS: [&str; 3] = [
+    " SET contacted_at",
+    " SET pipeline_iid",
+    " SET last_activity_at",
+];
+
+/// Whether a statement changes rows that are kept in memory, at compile time. A new row does not: it was not there to be kept, except
+/// for variables and for users, who may be the authors of commits.
+#[doc(hidden)]
+pub const fn changes_facts(text: &str) -> bool {
+    let text = text.as_bytes();
+    let mut at = 0;
+    while at < text.len() {
+        let rest = text.split_at(at).1;
+        let named = if starts(rest, b"UPDATE ") {
+            Some(7)
+        } else if starts(rest, b"DELETE FROM ") {
+            Some(12)
+        } else if starts(rest, b"INSERT INTO users ") || starts(rest, b"INSERT INTO ci_variables ")
+        {
+            Some(12)
+        } else {
+            None
+        };
+        if let Some(skip) = named
+            && kept(rest.split_at(skip).1)
+        {
+            return true;
+        }
+        at += 1;
+    }
+    false
+}
+
+/// Whether a table that is kept in memory is named here, and more of it changes than a counter.
+const fn kept(text: &[u8]) -> bool {
+    let mut table = 0;
+    while table < FACTS.len() {
+        let name = FACTS[table].as_bytes();
+        if starts(text, name) {
+            let rest = text.split_at(name.len()).1;
+            let whole = rest.is_empty() || rest[0] == b' ';
+            let mut counter = 0;
+            let mut counts = false;
+            while counter < COUNTERS.len() {
+                counts = counts || starts(rest, COUNTERS[counter].as_bytes());
+                counter += 1;
+            }
+            if whole && !counts {
+                return true;
+            }
+        }
+        table += 1;
+    }
+    false
+}
+
+const fn starts(text: &[u8], with: &[u8]) -> bool {
+    if text.len() < with.len() {
+        return false;
+    }
+    let mut at = 0;
+    while at < with.len() {
+        if text[at] != with[at] {
+            return false;
+        }
+        at += 1;
+    }
+    true
+}
+
 /// A transaction. Store functions take it; only the seam makes one.
 pub struct Tx<'a> {
     pub(crate) engine: Engine<'a>,
@@ -82,6 +167,9 @@ impl<'a> Tx<'a> {
 
     /// Begins a statement.
     pub fn query<'t>(&'t mut self, sql: Sql) -> Query<'t, 'a> {
+        if sql.facts {
+            self.wake(Topic::Facts);
+        }
         Query {
             tx: self,
             sql,
@@ -224,6 +312,35 @@ async fn run_query<T>(
                 .iter()
                 .map(|row| read(&Row::Postgres(row)))
                 .collect()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::changes_facts;
+
+    #[test]
+    fn knows_what_changes_rows_that_are_kept_in_memory() {
+        for text in [
+            "UPDATE users SET state = $2 WHERE id = $1",
+            "DELETE FROM ci_variables WHERE id = $1",
+            "INSERT INTO ci_variables (key) VALUES ($1)",
+            "DELETE FROM projects",
+            "UPDATE runners SET token_hash = $2, short_token = $3 WHERE id = $1",
+            "DELETE FROM runner_managers WHERE runner_id = $1",
+        ] {
+            assert!(changes_facts(text), "{text}");
+        }
+        for text in [
+            "SELECT id FROM users",
+            "UPDATE runners SET contacted_at = $2, polled = (polled OR $3) WHERE id = $1",
+            "UPDATE projects SET pipeline_iid = pipeline_iid + 1 WHERE id = $1",
+            "UPDATE jobs SET status = $1",
+            "INSERT INTO runner_projects (runner_id) VALUES ($1)",
+            "UPDATE runners_of_old SET a = 1",
+        ] {
+            assert!(!changes_facts(text), "{text}");
         }
     }
 }

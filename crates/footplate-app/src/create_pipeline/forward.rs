@@ -1,6 +1,6 @@
 //! What a bridge knows, and the variables that it gives to its downstream pipeline (`pipeline-processing.md §12.5`).
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use footplate_ci::variables::{DirectOptions, Variable, expand_existing};
 use footplate_model::{GivenVariable, Project, VariableType};
@@ -52,7 +52,9 @@ impl App {
                     dotenv_from: &start.sources,
                     protected,
                 };
-                let material = materials(tx, &keys, &[subject]).await?.pop();
+                let material = materials(tx, &keys, &[subject], &mut HashMap::new())
+                    .await?
+                    .pop();
                 let material =
                     material.ok_or_else(|| Error::internal("a bridge without variables"))?;
                 let context = JobContext {

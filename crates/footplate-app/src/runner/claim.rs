@@ -81,7 +81,7 @@ impl App {
                     if next.is_empty() {
                         break;
                     }
-                    let table = Table::read(tx, &next, now).await?;
+                    let table = Table::read(tx, &app, &next, now).await?;
                     let chosen = round.choose(&table, &next);
                     round.hand_out(tx, &keys, &table, chosen, now).await?;
                 }
@@ -92,7 +92,7 @@ impl App {
 
     /// Lets a job that may not run fail, if it still waits and still may not.
     pub(super) async fn fail_unfit(&self, job: JobId, pipeline: PipelineId) -> Result<()> {
-        let now = self.now();
+        let (now, app) = (self.now(), self.clone());
         self.db()
             .write(async move |tx: &mut Tx<'_>| {
                 let Some(loaded) = load(tx, pipeline).await? else {
@@ -103,7 +103,7 @@ impl App {
                     pipeline,
                     list: 0,
                 };
-                let table = Table::read(tx, &[again], now).await?;
+                let table = Table::read(tx, &app, &[again], now).await?;
                 if let Some(reason) = table.row(job).and_then(Row::refusal) {
                     let event = Event::Drop {
                         job: key(job),

@@ -26,8 +26,8 @@ use crate::{App, Error, Result};
 
 /// Requests that one look serves, so that the first need not wait for what thousands write.
 const AT_ONCE: usize = 64;
-/// Looks that run at the same time: while one waits for its commit the next one reads.
-const LOOKS: usize = 2;
+/// Looks that run at the same time. While one runs, newcomers gather for the next.
+const LOOKS: usize = 1;
 /// How often one looks again at once when others were faster.
 const LATE: usize = 4;
 

@@ -82,13 +82,6 @@ pub(super) fn manager(
     })
 }
 
-/// Runners and machines as they are stored, for those who ask.
-struct Known {
-    /// By the hash of the token.
-    runners: HashMap<Vec<u8>, Arc<Runner>>,
-    managers: HashMap<(RunnerId, String), RunnerManager>,
-}
-
 /// Somebody who asks and may ask.
 pub(super) struct Greeted {
     pub(super) asker: Asker,
@@ -109,8 +102,8 @@ impl App {
         };
         let mut list = Vec::with_capacity(askers.len());
         let mut unseen: Vec<(Asker, Arc<Runner>, RunnerManager)> = Vec::new();
-        for asker in askers {
-            match recognized(&known, &asker.request, now) {
+        for (asker, known) in askers.into_iter().zip(known) {
+            match recognized(known, &asker.request, now) {
                 Err(error) => asker.refuse(error),
                 Ok((runner, Seen::Lately(manager))) => list.push(Greeted {
                     asker,
@@ -124,18 +117,30 @@ impl App {
         list
     }
 
-    async fn recognize(&self, askers: &[Asker]) -> Result<Known> {
+    /// The runner of each who asks, with its machine where that is known.
+    async fn recognize(&self, askers: &[Asker]) -> Result<Vec<Option<Recognized>>> {
         let names: Vec<(Vec<u8>, String)> = askers
             .iter()
-            .filter(|asker| asker.request.token.len() <= TOKEN_LIMIT)
             .map(|asker| {
                 let system = asker.request.system_id.as_deref().unwrap_or(LEGACY);
                 (token_hash(&asker.request.token), system.to_owned())
             })
             .collect();
-        self.db()
+        let mut list: Vec<Option<Recognized>> = {
+            let kept = self.kept();
+            let known = names.iter().map(|name| kept.runners.get(name).cloned());
+            known
+                .map(|known| known.map(|(runner, machine)| (runner, Some(machine))))
+                .collect()
+        };
+        if list.iter().all(Option::is_some) {
+            return Ok(list);
+        }
+        let (moment, asked) = (self.moment(), names.clone());
+        let (runners, machines) = self
+            .db()
             .read(async move |tx: &mut Tx<'_>| {
-                let mut hashes: Vec<Vec<u8>> = names.iter().map(|(hash, _)| hash.clone()).collect();
+                let mut hashes: Vec<Vec<u8>> = asked.iter().map(|(hash, _)| hash.clone()).collect();
                 hashes.sort_unstable();
                 hashes.dedup();
                 let found = runners::list_by_tokens(tx, &hashes).await?;
@@ -143,18 +148,33 @@ impl App {
                     .into_iter()
                     .map(|(hash, runner)| (hash, Arc::new(runner)))
                     .collect();
-                let named: Vec<(RunnerId, &str)> = names
+                let named: Vec<(RunnerId, &str)> = asked
                     .iter()
                     .filter_map(|(hash, system)| Some((runners.get(hash)?.id, system.as_str())))
                     .collect();
-                let managers = runners::list_managers_named(tx, &named).await?;
-                let managers = managers
+                let machines = runners::list_managers_named(tx, &named).await?;
+                let machines: HashMap<_, _> = machines
                     .into_iter()
-                    .map(|manager| ((manager.runner_id, manager.system_id.clone()), manager))
+                    .map(|one| ((one.runner_id, one.system_id.clone()), Arc::new(one)))
                     .collect();
-                Ok::<_, Error>(Known { runners, managers })
+                Ok::<_, Error>((runners, machines))
             })
-            .await
+            .await?;
+        let found = names.iter().map(|(hash, system)| {
+            let runner = Arc::clone(runners.get(hash)?);
+            let machine = machines.get(&(runner.id, system.clone())).cloned();
+            Some((runner, machine))
+        });
+        list = found.collect();
+        self.keep(moment, |kept| {
+            for (name, found) in names.into_iter().zip(&list) {
+                if let Some((runner, Some(machine))) = found {
+                    let known = (Arc::clone(runner), Arc::clone(machine));
+                    kept.runners.insert(name, known);
+                }
+            }
+        });
+        Ok(list)
     }
 
     /// Writes the contact of those whose last one was some time ago, or who are new.
@@ -211,17 +231,21 @@ enum Seen {
     Now(Box<RunnerManager>),
 }
 
-fn recognized(known: &Known, request: &JobRequest, now: Timestamp) -> Result<(Arc<Runner>, Seen)> {
-    let found = (request.token.len() <= TOKEN_LIMIT)
-        .then(|| known.runners.get(&token_hash(&request.token)[..]))
-        .flatten();
-    let runner = found
-        .filter(|runner| runner.token_expires_at.is_none_or(|end| end > now))
+/// A runner, and its machine where that is known.
+type Recognized = (Arc<Runner>, Option<Arc<RunnerManager>>);
+
+fn recognized(
+    known: Option<Recognized>,
+    request: &JobRequest,
+    now: Timestamp,
+) -> Result<(Arc<Runner>, Seen)> {
+    let (runner, before) = known
+        .filter(|_| request.token.len() <= TOKEN_LIMIT)
+        .filter(|(runner, _)| runner.token_expires_at.is_none_or(|end| end > now))
         .ok_or(Error::FORBIDDEN)?;
     let seen = manager(runner.id, request.system_id.as_deref(), &request.info, now)?;
     let fresh =
         |at: Option<Timestamp>| at.is_some_and(|at| now.since(at).as_secs() < CONTACT_SECONDS);
-    let before = known.managers.get(&(runner.id, seen.system_id.clone()));
     let lately = before.filter(|before| {
         (seen.version.is_none() || before.version == seen.version)
             && before.features == seen.features
@@ -233,5 +257,5 @@ fn recognized(known: &Known, request: &JobRequest, now: Timestamp) -> Result<(Ar
         Some(before) => Seen::Lately(before.id),
         None => Seen::Now(Box::new(seen)),
     };
-    Ok((Arc::clone(runner), seen))
+    Ok((runner, seen))
 }

@@ -1,13 +1,13 @@
 //! What runners are told of the jobs that they got, gathered for all jobs of a look together.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
 use footplate_git::Sha;
-use footplate_model::{JobId, ProjectId, Runner, RunnerType};
-use footplate_store::{Tx, queue};
+use footplate_model::{JobId, ProjectId, Runner, RunnerType, UserId};
+use footplate_store::{Tx, projects, queue, users};
 
 use super::{
     claim::Claimed,
@@ -118,9 +118,39 @@ impl App {
         if halves.is_empty() {
             return Ok(Vec::new());
         }
-        let keys = self.keys().clone();
-        self.db()
+        let (keys, moment) = (self.keys().clone(), self.moment());
+        let (known_around, known_logins, projects, users) = {
+            let kept = self.kept();
+            let of = halves.iter();
+            let projects: BTreeSet<ProjectId> = of
+                .clone()
+                .map(|half| half.claimed.project.id)
+                .filter(|project| !kept.projects.contains_key(project))
+                .collect();
+            let users: BTreeSet<UserId> = of
+                .clone()
+                .filter_map(|half| half.claimed.job.user_id)
+                .filter(|user| !kept.users.contains_key(user))
+                .collect();
+            let around: HashMap<_, _> = of
+                .clone()
+                .filter_map(|half| {
+                    let project = half.claimed.project.id;
+                    Some((project, Arc::clone(kept.around.get(&project)?)))
+                })
+                .collect();
+            let logins: HashMap<_, _> = of
+                .filter_map(|half| {
+                    let login = kept.logins.get(&half.author)?.clone();
+                    Some((half.author.clone(), login))
+                })
+                .collect();
+            (around, logins, projects, users)
+        };
+        let (ready, around, logins, projects, users) = self
+            .db()
             .read(async move |tx: &mut Tx<'_>| {
+                let (mut around, mut logins) = (known_around.clone(), known_logins.clone());
                 let sources: Vec<Vec<JobId>> = halves
                     .iter()
                     .map(|half| half.claimed.sources.iter().map(|job| job.id).collect())
@@ -136,15 +166,15 @@ impl App {
                         protected: Protected::on(half.claimed.job.protected),
                     })
                     .collect();
-                let found = materials(tx, &keys, &subjects).await?;
+                let found = materials(tx, &keys, &subjects, &mut around).await?;
                 let queue_size = queue::count_to_thousand(tx).await?;
-                let mut logins: HashMap<&str, Option<String>> = HashMap::new();
                 let mut running: BTreeMap<ProjectId, i64> = BTreeMap::new();
                 let mut ready = Vec::with_capacity(halves.len());
                 for (half, material) in halves.iter().zip(found) {
                     let project = half.claimed.project.id;
-                    if !logins.contains_key(&*half.author) {
-                        logins.insert(&half.author, author_login(tx, &half.author).await?);
+                    if !logins.contains_key(&half.author) {
+                        let login = author_login(tx, &half.author).await?;
+                        logins.insert(half.author.clone(), login);
                     }
                     if half.on_instance && !running.contains_key(&project) {
                         let count = queue::count_running_on_instance(tx, project).await?;
@@ -152,7 +182,7 @@ impl App {
                     }
                     ready.push(Ready {
                         commit: CommitFacts {
-                            author_login: logins[&*half.author].clone(),
+                            author_login: logins[&half.author].clone(),
                             ..half.commit.clone()
                         },
                         material,
@@ -160,8 +190,25 @@ impl App {
                         queue_size,
                     });
                 }
-                Ok::<_, Error>(ready)
+                // The next claims find these in memory.
+                let mut read = (Vec::new(), Vec::new());
+                for project in &projects {
+                    read.0.extend(projects::find(tx, *project).await?);
+                }
+                for user in &users {
+                    read.1.extend(users::find(tx, *user).await?);
+                }
+                Ok::<_, Error>((ready, around, logins, read.0, read.1))
             })
-            .await
+            .await?;
+        self.keep(moment, |kept| {
+            kept.around.extend(around);
+            kept.logins.extend(logins);
+            let projects = projects.into_iter().map(|one| (one.id, Arc::new(one)));
+            kept.projects.extend(projects);
+            kept.users
+                .extend(users.into_iter().map(|one| (one.id, Arc::new(one))));
+        });
+        Ok(ready)
     }
 }

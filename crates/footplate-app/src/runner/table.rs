@@ -21,7 +21,7 @@ use super::{
     dependencies::{Giving, artifact_sources},
 };
 use crate::{
-    Result,
+    App, Result,
     definition::Definition,
     movement::{Loaded, narrow},
     secrets::{JOB_TOKEN_PREFIX, random_token},
@@ -71,6 +71,7 @@ impl Table {
     /// Locks the pipelines of the candidates and reads those that are still pending.
     pub(super) async fn read(
         tx: &mut Tx<'_>,
+        app: &App,
         candidates: &[Candidate],
         now: Timestamp,
     ) -> Result<Self> {
@@ -84,7 +85,8 @@ impl Table {
         let ids: BTreeSet<i64> = candidates.iter().map(|one| one.job.0).collect();
         let mut found = jobs::list_waiting(tx, &id_list(ids)).await?;
         found.retain(|waiting| waiting.job.status == Status::Pending);
-        let (projects, users) = (projects_of(tx, &found).await?, users_of(tx, &found).await?);
+        let projects = projects_of(tx, app, &found).await?;
+        let users = users_of(tx, app, &found).await?;
         let mut rows = BTreeMap::new();
         for waiting in found {
             let job = waiting.job;
@@ -200,29 +202,44 @@ impl Table {
 
 async fn projects_of(
     tx: &mut Tx<'_>,
+    app: &App,
     found: &[Waiting],
 ) -> Result<HashMap<ProjectId, Arc<Project>>> {
-    let ids: BTreeSet<i64> = found
-        .iter()
-        .map(|waiting| waiting.job.project_id.0)
-        .collect();
-    let list = projects::list_by_ids(tx, &id_list(ids)).await?;
-    Ok(list
-        .into_iter()
-        .map(|project| (project.id, Arc::new(project)))
-        .collect())
+    let mut ids: BTreeSet<ProjectId> = found.iter().map(|one| one.job.project_id).collect();
+    let mut all = HashMap::new();
+    all.extend(
+        app.kept()
+            .projects
+            .iter()
+            .filter(|(id, _)| ids.remove(*id))
+            .map(|(id, known)| (*id, Arc::clone(known))),
+    );
+    if !ids.is_empty() {
+        let list = projects::list_by_ids(tx, &id_list(ids.iter().map(|id| id.0))).await?;
+        all.extend(list.into_iter().map(|one| (one.id, Arc::new(one))));
+    }
+    Ok(all)
 }
 
-async fn users_of(tx: &mut Tx<'_>, found: &[Waiting]) -> Result<HashMap<UserId, Arc<User>>> {
-    let ids: BTreeSet<i64> = found
-        .iter()
-        .filter_map(|waiting| Some(waiting.job.user_id?.0))
-        .collect();
-    let list = users::list_by_ids(tx, &id_list(ids)).await?;
-    Ok(list
-        .into_iter()
-        .map(|user| (user.id, Arc::new(user)))
-        .collect())
+async fn users_of(
+    tx: &mut Tx<'_>,
+    app: &App,
+    found: &[Waiting],
+) -> Result<HashMap<UserId, Arc<User>>> {
+    let mut ids: BTreeSet<UserId> = found.iter().filter_map(|one| one.job.user_id).collect();
+    let mut all = HashMap::new();
+    all.extend(
+        app.kept()
+            .users
+            .iter()
+            .filter(|(id, _)| ids.remove(*id))
+            .map(|(id, known)| (*id, Arc::clone(known))),
+    );
+    if !ids.is_empty() {
+        let list = users::list_by_ids(tx, &id_list(ids.iter().map(|id| id.0))).await?;
+        all.extend(list.into_iter().map(|one| (one.id, Arc::new(one))));
+    }
+    Ok(all)
 }
 
 /// Whether a job that gave something does not have it any more.

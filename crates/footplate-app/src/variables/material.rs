@@ -1,6 +1,9 @@
 //! What the database knows for the variables of jobs, read with few statements for many jobs.
 
-use std::collections::{BTreeSet, HashMap, hash_map::Entry};
+use std::{
+    collections::{BTreeSet, HashMap, hash_map::Entry},
+    sync::Arc,
+};
 
 use footplate_model::{GivenVariable, Job, JobId, Pipeline, PipelineId, Project, ProjectId};
 use footplate_store::{
@@ -37,22 +40,22 @@ pub(crate) struct Material {
     pub(crate) own: Vec<GivenVariable>,
 }
 
-/// The material of several jobs, in their order.
+/// The material of several jobs, in their order. What stands around their projects is added to what of it is known.
 pub(crate) async fn materials(
     tx: &mut Tx<'_>,
     keys: &Keys,
     subjects: &[Subject<'_>],
+    around: &mut HashMap<ProjectId, Arc<Around>>,
 ) -> Result<Vec<Material>> {
     let given = given(tx, keys, subjects.iter().map(|of| of.pipeline.id)).await?;
     let own = of_jobs(tx, keys, subjects).await?;
-    let mut around: HashMap<ProjectId, Around> = HashMap::new();
     let mut facts: HashMap<PipelineId, PipelineFacts> = HashMap::new();
     let mut list = Vec::with_capacity(subjects.len());
     for of in subjects {
         let (project, pipeline) = (of.project, of.pipeline);
         let around = match around.entry(project.id) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) => new.insert(Around::read(tx, keys, project).await?),
+            Entry::Vacant(new) => new.insert(Arc::new(Around::read(tx, keys, project).await?)),
         };
         let facts = match facts.entry(pipeline.id) {
             Entry::Occupied(known) => known.into_mut(),

@@ -1,0 +1,91 @@
+//! Rows that seldom change and that every claim asks for again, kept for a moment (DESIGN §4: users and projects that do not change).
+//!
+//! What is kept is forgotten when such a row is changed by this process, before whoever changed it is answered
+//! ([`Topic::Facts`]), and after a second in any case, for what another process changes.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use footplate_model::{Project, ProjectId, Runner, RunnerManager, User, UserId};
+use footplate_store::Topic;
+
+use crate::{App, variables::secrets::Around};
+
+/// Nothing is kept for longer.
+const MOMENT: Duration = Duration::from_secs(1);
+/// Rows of one kind, at most.
+const MANY: usize = 10_000;
+
+/// The place where they are kept.
+#[derive(Default)]
+pub(crate) struct Memory(Mutex<Kept>);
+
+/// When something was read: what was read before a change is not kept after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Moment(u64);
+
+/// A runner and one of its machines.
+pub(crate) type Known = (Arc<Runner>, Arc<RunnerManager>);
+
+/// What is kept.
+#[derive(Default)]
+pub(crate) struct Kept {
+    moment: Moment,
+    since: Option<Instant>,
+    /// By the hash of the token and the name of the machine.
+    pub(crate) runners: HashMap<(Vec<u8>, String), Known>,
+    pub(crate) users: HashMap<UserId, Arc<User>>,
+    pub(crate) projects: HashMap<ProjectId, Arc<Project>>,
+    /// The variables around projects.
+    pub(crate) around: HashMap<ProjectId, Arc<Around>>,
+    /// Logins by e-mail address; `None` where nobody has it.
+    pub(crate) logins: HashMap<String, Option<String>>,
+}
+
+impl Kept {
+    fn largest(&self) -> usize {
+        self.runners
+            .len()
+            .max(self.users.len())
+            .max(self.projects.len())
+            .max(self.around.len())
+            .max(self.logins.len())
+    }
+}
+
+impl App {
+    /// What is kept and still holds.
+    pub(crate) fn kept(&self) -> MutexGuard<'_, Kept> {
+        let moment = self.moment();
+        let mut kept = self
+            .memory()
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let over = kept.since.is_none_or(|since| since.elapsed() >= MOMENT);
+        if over || kept.moment != moment || kept.largest() >= MANY {
+            *kept = Kept {
+                moment,
+                since: Some(Instant::now()),
+                ..Kept::default()
+            };
+        }
+        kept
+    }
+
+    /// To be asked for before the rows are read, outside of any transaction that writes.
+    pub(crate) fn moment(&self) -> Moment {
+        Moment(self.db().wakes(Topic::Facts))
+    }
+
+    /// Keeps what was read since then, unless something has changed.
+    pub(crate) fn keep(&self, read: Moment, keep: impl FnOnce(&mut Kept)) {
+        let mut kept = self.kept();
+        if kept.moment == read {
+            keep(&mut kept);
+        }
+    }
+}
