@@ -1,6 +1,6 @@
 //! Permission is a proof: use cases take a [`ProjectAccess`], and only this file makes one (DESIGN §7).
 
-use std::marker::PhantomData;
+use std::{marker::PhantomData, sync::Arc};
 
 use footplate_model::{
     AccessLevel, Job, JobId, Namespace, NamespaceId, Pipeline, PipelineId, Project, ProjectId,
@@ -63,7 +63,7 @@ proofs! {
 
 /// Proof that an actor has the ability `A` on a project.
 pub struct ProjectAccess<A> {
-    project: Project,
+    project: Arc<Project>,
     actor: Actor,
     standing: Standing,
     proof: PhantomData<A>,
@@ -104,7 +104,7 @@ impl<A> ProjectAccess<A> {
             return Err(Error::FORBIDDEN);
         }
         Ok(ProjectAccess {
-            project: self.project.clone(),
+            project: Arc::clone(&self.project),
             actor: self.actor.clone(),
             standing: self.standing,
             proof: PhantomData,
@@ -122,17 +122,35 @@ impl App {
         actor: Actor,
         project: ProjectRef,
     ) -> Result<ProjectAccess<A>> {
-        let (asker, now) = (actor.clone(), self.now());
+        let (asker, now, moment) = (actor.clone(), self.now(), self.moment());
+        let known = match &project {
+            ProjectRef::Id(id) if only_reads(A::ABILITY) => {
+                let kept = self.kept();
+                let known = kept.projects.get(id).filter(|project| !project.deleting);
+                known.cloned()
+            }
+            ProjectRef::Id(_) | ProjectRef::Path(_) => None,
+        };
+        let new = known.is_none();
         let (project, standing) = self
             .db()
             .read(async move |tx: &mut Tx<'_>| {
-                let project = find_project(tx, &project)
-                    .await?
-                    .ok_or(Error::PROJECT_NOT_FOUND)?;
+                let project = match &known {
+                    Some(known) => Arc::clone(known),
+                    None => find_project(tx, &project)
+                        .await?
+                        .map(Arc::new)
+                        .ok_or(Error::PROJECT_NOT_FOUND)?,
+                };
                 let standing = standing(tx, &asker, &project, now).await?;
                 Ok::<_, Error>((project, standing))
             })
             .await?;
+        if new {
+            self.keep(moment, |kept| {
+                kept.projects.insert(project.id, Arc::clone(&project));
+            });
+        }
         if !policy::allows(Ability::ReadProject, &standing) {
             return Err(Error::PROJECT_NOT_FOUND);
         }
@@ -146,6 +164,25 @@ impl App {
             proof: PhantomData,
         })
     }
+}
+
+/// Whether the ability changes nothing, so that what another process changed a moment ago cannot be written over.
+fn only_reads(ability: Ability) -> bool {
+    matches!(
+        ability,
+        Ability::ReadProject
+            | Ability::ReadCode
+            | Ability::ReadPipeline
+            | Ability::ReadBuild
+            | Ability::ReadCommitStatus
+            | Ability::ReadPipelineVariable
+            | Ability::ReadJobArtifacts
+            | Ability::ReadBuildTrace
+            | Ability::ReadMembers
+            | Ability::ReadAgents
+            | Ability::ReadResourceGroup
+            | Ability::ReadEnvironment
+    )
 }
 
 /// The project that a client names, unless it is being deleted.

@@ -1,12 +1,13 @@
 //! From a credential to an actor (`rest-api.md §1.4`).
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use footplate_model::{AccessToken, Timestamp, User};
 use footplate_store::{Tx, jobs, queue, sessions, token_hash, tokens, users};
 
 use crate::{
     Actor, App, Error, JobActor, Result, Unauthorized, UserActor,
+    memory::users_of,
     secrets::{JOB_TOKEN_PREFIX, password_matches},
 };
 
@@ -47,7 +48,7 @@ impl App {
         if text.len() > TOKEN_LIMIT || text.starts_with(JOB_TOKEN_PREFIX) {
             return Err(Error::UNAUTHORIZED);
         }
-        let now = self.now();
+        let (now, app, moment) = (self.now(), self.clone(), self.moment());
         let found = self
             .db()
             .read(
@@ -55,9 +56,10 @@ impl App {
                     let Some(token) = tokens::find_by_hash(tx, &token_hash(&text)).await? else {
                         return Ok(None);
                     };
-                    Ok(users::find(tx, token.user_id)
-                        .await?
-                        .map(|user| (token, user)))
+                    let users = users_of(tx, &app, BTreeSet::from([token.user_id])).await?;
+                    app.keep(moment, |kept| kept.keep_users(&users));
+                    let user = users.into_values().next();
+                    Ok(user.map(|user| (token, (*user).clone())))
                 },
             )
             .await?;

@@ -1,7 +1,7 @@
 //! Jobs with everything that is shown with them, in a constant number of statements.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -10,10 +10,13 @@ use footplate_model::{
     Job, Pipeline, PipelineId, Project, ProjectId, Runner, RunnerId, RunnerManager,
     RunnerManagerId, Timestamp, User, UserId,
 };
-use footplate_store::{Tx, pipelines, projects, runners, users};
+use footplate_store::{Tx, pipelines, runners};
 use serde_json::Value as Json;
 
-use crate::{App, Error, Result};
+use crate::{
+    App, Error, Result,
+    memory::{projects_of, users_of},
+};
 
 /// Commits that are kept in memory.
 const COMMITS: usize = 4096;
@@ -63,7 +66,7 @@ struct Related {
 }
 
 impl Related {
-    async fn load(tx: &mut Tx<'_>, jobs: &[Job]) -> Result<Self> {
+    async fn load(tx: &mut Tx<'_>, app: &App, jobs: &[Job]) -> Result<Self> {
         let mut related = Self::default();
         let of_jobs = jobs
             .iter()
@@ -75,13 +78,8 @@ impl Related {
                 .map(|row| (row.id, Arc::new(row)))
                 .collect();
         }
-        if let Some(ids) = list(jobs.iter().filter_map(|job| job.user_id), |id| id.0) {
-            let found = users::list_by_ids(tx, &ids).await?;
-            related.users = found
-                .into_iter()
-                .map(|row| (row.id, Arc::new(row)))
-                .collect();
-        }
+        let of_jobs: BTreeSet<UserId> = jobs.iter().filter_map(|job| job.user_id).collect();
+        related.users = users_of(tx, app, of_jobs).await?;
         if let Some(ids) = list(jobs.iter().filter_map(|job| job.runner_id), |id| id.0) {
             let found = runners::list_by_ids(tx, &ids).await?;
             related.runners = found
@@ -98,19 +96,9 @@ impl Related {
                 .map(|row| (row.id, Arc::new(row)))
                 .collect();
         }
-        if let Some(ids) = list(
-            related
-                .pipelines
-                .values()
-                .map(|pipeline| pipeline.project_id),
-            |id| id.0,
-        ) {
-            let found = projects::list_by_ids(tx, &ids).await?;
-            related.projects = found
-                .into_iter()
-                .map(|row| (row.id, Arc::new(row)))
-                .collect();
-        }
+        let of_pipelines = related.pipelines.values();
+        let of_pipelines: BTreeSet<ProjectId> = of_pipelines.map(|one| one.project_id).collect();
+        related.projects = projects_of(tx, app, of_pipelines).await?;
         Ok(related)
     }
 }
@@ -122,11 +110,15 @@ impl App {
     /// Failures of database and git.
     pub async fn job_views(&self, jobs: Vec<Job>) -> Result<Vec<JobView>> {
         let jobs = Arc::new(jobs);
-        let of = jobs.clone();
+        let (of, app, moment) = (jobs.clone(), self.clone(), self.moment());
         let related = self
             .db()
-            .read(async move |tx: &mut Tx<'_>| Related::load(tx, &of).await)
+            .read(async move |tx: &mut Tx<'_>| Related::load(tx, &app, &of).await)
             .await?;
+        self.keep(moment, |kept| {
+            kept.keep_users(&related.users);
+            kept.keep_projects(&related.projects);
+        });
         let commits = self.commits_of(&related, &jobs).await?;
         let now = self.now();
         let views = jobs.iter().filter_map(|job| {

@@ -4,15 +4,15 @@
 //! ([`Topic::Facts`]), and after a second in any case, for what another process changes.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use footplate_model::{Project, ProjectId, Runner, RunnerManager, User, UserId};
-use footplate_store::Topic;
+use footplate_store::{Topic, Tx, id_list, projects, users};
 
-use crate::{App, variables::secrets::Around};
+use crate::{App, Result, variables::secrets::Around};
 
 /// Nothing is kept for longer.
 const MOMENT: Duration = Duration::from_secs(1);
@@ -46,6 +46,20 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
+    pub(crate) fn keep_users(&mut self, users: &HashMap<UserId, Arc<User>>) {
+        for (id, user) in users {
+            self.users.entry(*id).or_insert_with(|| Arc::clone(user));
+        }
+    }
+
+    pub(crate) fn keep_projects(&mut self, projects: &HashMap<ProjectId, Arc<Project>>) {
+        for (id, project) in projects {
+            self.projects
+                .entry(*id)
+                .or_insert_with(|| Arc::clone(project));
+        }
+    }
+
     fn largest(&self) -> usize {
         self.runners
             .len()
@@ -54,6 +68,48 @@ impl Kept {
             .max(self.around.len())
             .max(self.logins.len())
     }
+}
+
+/// Users by their ids, from memory where they are kept.
+pub(crate) async fn users_of(
+    tx: &mut Tx<'_>,
+    app: &App,
+    mut ids: BTreeSet<UserId>,
+) -> Result<HashMap<UserId, Arc<User>>> {
+    let mut all = HashMap::new();
+    {
+        let kept = app.kept();
+        ids.retain(|id| match kept.users.get(id) {
+            Some(known) => all.insert(*id, Arc::clone(known)).is_some(),
+            None => true,
+        });
+    }
+    if !ids.is_empty() {
+        let list = users::list_by_ids(tx, &id_list(ids.iter().map(|id| id.0))).await?;
+        all.extend(list.into_iter().map(|one| (one.id, Arc::new(one))));
+    }
+    Ok(all)
+}
+
+/// Projects by their ids, from memory where they are kept.
+pub(crate) async fn projects_of(
+    tx: &mut Tx<'_>,
+    app: &App,
+    mut ids: BTreeSet<ProjectId>,
+) -> Result<HashMap<ProjectId, Arc<Project>>> {
+    let mut all = HashMap::new();
+    {
+        let kept = app.kept();
+        ids.retain(|id| match kept.projects.get(id) {
+            Some(known) => all.insert(*id, Arc::clone(known)).is_some(),
+            None => true,
+        });
+    }
+    if !ids.is_empty() {
+        let list = projects::list_by_ids(tx, &id_list(ids.iter().map(|id| id.0))).await?;
+        all.extend(list.into_iter().map(|one| (one.id, Arc::new(one))));
+    }
+    Ok(all)
 }
 
 impl App {

@@ -6,8 +6,8 @@ use std::{
 };
 
 use footplate_git::Sha;
-use footplate_model::{JobId, ProjectId, Runner, RunnerType, UserId};
-use footplate_store::{Tx, projects, queue, users};
+use footplate_model::{JobId, ProjectId, Runner, RunnerType};
+use footplate_store::{Tx, queue};
 
 use super::{
     claim::Claimed,
@@ -17,6 +17,7 @@ use super::{
 use crate::{
     App, Error, Result,
     create_pipeline::author_login,
+    memory::{projects_of, users_of},
     variables::{
         facts::CommitFacts,
         material::{Material, Subject, materials},
@@ -118,20 +119,10 @@ impl App {
         if halves.is_empty() {
             return Ok(Vec::new());
         }
-        let (keys, moment) = (self.keys().clone(), self.moment());
-        let (known_around, known_logins, projects, users) = {
+        let (keys, app, moment) = (self.keys().clone(), self.clone(), self.moment());
+        let (known_around, known_logins) = {
             let kept = self.kept();
             let of = halves.iter();
-            let projects: BTreeSet<ProjectId> = of
-                .clone()
-                .map(|half| half.claimed.project.id)
-                .filter(|project| !kept.projects.contains_key(project))
-                .collect();
-            let users: BTreeSet<UserId> = of
-                .clone()
-                .filter_map(|half| half.claimed.job.user_id)
-                .filter(|user| !kept.users.contains_key(user))
-                .collect();
             let around: HashMap<_, _> = of
                 .clone()
                 .filter_map(|half| {
@@ -145,7 +136,7 @@ impl App {
                     Some((half.author.clone(), login))
                 })
                 .collect();
-            (around, logins, projects, users)
+            (around, logins)
         };
         let (ready, around, logins, projects, users) = self
             .db()
@@ -191,23 +182,19 @@ impl App {
                     });
                 }
                 // The next claims find these in memory.
-                let mut read = (Vec::new(), Vec::new());
-                for project in &projects {
-                    read.0.extend(projects::find(tx, *project).await?);
-                }
-                for user in &users {
-                    read.1.extend(users::find(tx, *user).await?);
-                }
-                Ok::<_, Error>((ready, around, logins, read.0, read.1))
+                let jobs = halves.iter().map(|half| &half.claimed.job);
+                let projects: BTreeSet<_> = jobs.clone().map(|job| job.project_id).collect();
+                let projects = projects_of(tx, &app, projects).await?;
+                let users = jobs.filter_map(|job| job.user_id).collect();
+                let users = users_of(tx, &app, users).await?;
+                Ok::<_, Error>((ready, around, logins, projects, users))
             })
             .await?;
         self.keep(moment, |kept| {
             kept.around.extend(around);
             kept.logins.extend(logins);
-            let projects = projects.into_iter().map(|one| (one.id, Arc::new(one)));
-            kept.projects.extend(projects);
-            kept.users
-                .extend(users.into_iter().map(|one| (one.id, Arc::new(one))));
+            kept.keep_projects(&projects);
+            kept.keep_users(&users);
         });
         Ok(ready)
     }

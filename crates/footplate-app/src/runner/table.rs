@@ -6,15 +6,11 @@ use std::{
 };
 
 use footplate_model::{
-    FailureReason, Job, JobId, Pipeline, PipelineId, Project, ProjectId, Status, Timestamp, User,
-    UserId, policy::BuildsAccess,
+    FailureReason, Job, JobId, Pipeline, PipelineId, Project, Status, Timestamp, User,
+    policy::BuildsAccess,
 };
 use footplate_pipeline::StageState;
-use footplate_store::{
-    Tx, artifacts, id_list,
-    jobs::{self, Waiting},
-    pipelines, projects, users,
-};
+use footplate_store::{Tx, artifacts, id_list, jobs, pipelines};
 
 use super::{
     claim::{Ask, Candidate, Claimed, timeout},
@@ -23,6 +19,7 @@ use super::{
 use crate::{
     App, Result,
     definition::Definition,
+    memory::{projects_of, users_of},
     movement::{Loaded, narrow},
     secrets::{JOB_TOKEN_PREFIX, random_token},
 };
@@ -85,8 +82,10 @@ impl Table {
         let ids: BTreeSet<i64> = candidates.iter().map(|one| one.job.0).collect();
         let mut found = jobs::list_waiting(tx, &id_list(ids)).await?;
         found.retain(|waiting| waiting.job.status == Status::Pending);
-        let projects = projects_of(tx, app, &found).await?;
-        let users = users_of(tx, app, &found).await?;
+        let jobs = found.iter().map(|waiting| &waiting.job);
+        let projects = projects_of(tx, app, jobs.clone().map(|job| job.project_id).collect());
+        let projects = projects.await?;
+        let users = users_of(tx, app, jobs.filter_map(|job| job.user_id).collect()).await?;
         let mut rows = BTreeMap::new();
         for waiting in found {
             let job = waiting.job;
@@ -198,48 +197,6 @@ impl Table {
             })
             .collect()
     }
-}
-
-async fn projects_of(
-    tx: &mut Tx<'_>,
-    app: &App,
-    found: &[Waiting],
-) -> Result<HashMap<ProjectId, Arc<Project>>> {
-    let mut ids: BTreeSet<ProjectId> = found.iter().map(|one| one.job.project_id).collect();
-    let mut all = HashMap::new();
-    all.extend(
-        app.kept()
-            .projects
-            .iter()
-            .filter(|(id, _)| ids.remove(*id))
-            .map(|(id, known)| (*id, Arc::clone(known))),
-    );
-    if !ids.is_empty() {
-        let list = projects::list_by_ids(tx, &id_list(ids.iter().map(|id| id.0))).await?;
-        all.extend(list.into_iter().map(|one| (one.id, Arc::new(one))));
-    }
-    Ok(all)
-}
-
-async fn users_of(
-    tx: &mut Tx<'_>,
-    app: &App,
-    found: &[Waiting],
-) -> Result<HashMap<UserId, Arc<User>>> {
-    let mut ids: BTreeSet<UserId> = found.iter().filter_map(|one| one.job.user_id).collect();
-    let mut all = HashMap::new();
-    all.extend(
-        app.kept()
-            .users
-            .iter()
-            .filter(|(id, _)| ids.remove(*id))
-            .map(|(id, known)| (*id, Arc::clone(known))),
-    );
-    if !ids.is_empty() {
-        let list = users::list_by_ids(tx, &id_list(ids.iter().map(|id| id.0))).await?;
-        all.extend(list.into_iter().map(|one| (one.id, Arc::new(one))));
-    }
-    Ok(all)
 }
 
 /// Whether a job that gave something does not have it any more.

@@ -227,3 +227,78 @@ async fn a_call_and_a_taking_back_that_meet_do_not_both_win() {
             .unwrap();
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn projects_take_turns_even_when_many_ask_at_once() {
+    for engine in BOTH {
+        let server = TestServer::on(engine).await;
+        let four = "a: {script: [x]}\nb: {script: [x]}\nc: {script: [x]}\nd: {script: [x]}\n";
+        let first = server.project("first", &[(".gitlab-ci.yml", four)]).await;
+        let second = server.project("second", &[(".gitlab-ci.yml", four)]).await;
+        server.settle().await;
+        // One project runs something already, so that the other has the next turn.
+        let mut alone = server.runner(&[]).await;
+        assert_eq!(alone.poll().await.json()["job_info"]["project_id"], first);
+        let mut asking = tokio::task::JoinSet::new();
+        for machine in 0..5 {
+            let mut runner = ScriptedRunner::new(&Client::anonymous(&server.url), &alone.token)
+                .on_machine(&format!("s_{machine}"));
+            asking
+                .spawn(async move { runner.poll().await.json()["job_info"]["project_id"].clone() });
+        }
+        let mut taken = asking.join_all().await;
+        taken.sort_by_key(Value::as_i64);
+        let fair = [first, first, second, second, second].map(Value::from);
+        assert_eq!(taken, fair);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_counts_for_the_very_next_claim() {
+    for engine in BOTH {
+        let server = TestServer::on(engine).await;
+        let five: String = ('a'..='f')
+            .map(|name| format!("{name}: {{script: [x]}}\n"))
+            .collect();
+        let project = server.project("p", &[(".gitlab-ci.yml", &five)]).await;
+        server.settle().await;
+        let mut runner = server.runner(&[]).await;
+        let path = format!("/projects/{project}/variables");
+        let value = |job: &Value| {
+            let list = job["variables"].as_array().unwrap().iter();
+            let mut found = list.filter(|variable| variable["key"] == "LEVEL");
+            found.next_back().map(|found| found["value"].clone())
+        };
+        assert_eq!(value(&runner.poll().await.json()), None);
+        let body = json!({"key": "LEVEL", "value": "one"});
+        server.root.post(&path, body).await.expect(201);
+        assert_eq!(value(&runner.poll().await.json()), Some(json!("one")));
+        let path = format!("{path}/LEVEL");
+        server
+            .root
+            .put(&path, json!({"value": "two"}))
+            .await
+            .expect(200);
+        assert_eq!(value(&runner.poll().await.json()), Some(json!("two")));
+        server.root.delete(&path).await.expect(204);
+        assert_eq!(value(&runner.poll().await.json()), None);
+        let off = json!({"builds_access_level": "disabled"});
+        server
+            .root
+            .put(&format!("/projects/{project}"), off)
+            .await
+            .expect(200);
+        assert_eq!(
+            runner.poll().await.status,
+            204,
+            "no job of a project without CI"
+        );
+        // A runner that is gone is not let in by what is kept of it.
+        let body = json!({"token": runner.token});
+        let leave =
+            Client::anonymous(&server.url).request(reqwest::Method::DELETE, "/api/v4/runners");
+        let left = Client::anonymous(&server.url).send(leave.json(&body)).await;
+        assert_eq!(left.status, 204);
+        assert_eq!(runner.poll().await.status, 403);
+    }
+}
