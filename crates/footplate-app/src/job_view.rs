@@ -15,7 +15,7 @@ use serde_json::Value as Json;
 
 use crate::{
     App, Error, Result,
-    memory::{projects_of, users_of},
+    memory::{Moment, projects_of, users_of},
 };
 
 /// Commits that are kept in memory.
@@ -115,11 +115,41 @@ impl App {
             .db()
             .read(async move |tx: &mut Tx<'_>| Related::load(tx, &app, &of).await)
             .await?;
+        self.assemble(&jobs, related, moment).await
+    }
+
+    /// One job with what is shown with it, all of one state: `find` looks for it.
+    ///
+    /// # Errors
+    /// Those of `find`; failures of database and git.
+    pub(crate) async fn job_view_of<F>(&self, find: F) -> Result<JobView>
+    where
+        F: for<'x, 'y> AsyncFn(&'x mut Tx<'y>) -> Result<Job> + Send + Sync + 'static,
+    {
+        let (app, moment) = (self.clone(), self.moment());
+        let (job, related) = self
+            .db()
+            .read(async move |tx: &mut Tx<'_>| {
+                let job = find(tx).await?;
+                let related = Related::load(tx, &app, std::slice::from_ref(&job)).await?;
+                Ok::<_, Error>((job, related))
+            })
+            .await?;
+        let mut views = self.assemble(&[job], related, moment).await?;
+        views.pop().ok_or(Error::RECORD_NOT_FOUND)
+    }
+
+    async fn assemble(
+        &self,
+        jobs: &[Job],
+        related: Related,
+        moment: Moment,
+    ) -> Result<Vec<JobView>> {
         self.keep(moment, |kept| {
             kept.keep_users(&related.users);
             kept.keep_projects(&related.projects);
         });
-        let commits = self.commits_of(&related, &jobs).await?;
+        let commits = self.commits_of(&related, jobs).await?;
         let now = self.now();
         let views = jobs.iter().filter_map(|job| {
             let pipeline = related.pipelines.get(&job.pipeline_id)?.clone();

@@ -122,11 +122,8 @@ impl App {
         id: JobId,
     ) -> Result<JobView> {
         let project = access.project_id();
-        let job = self
-            .db()
-            .read(async move |tx: &mut Tx<'_>| load_script_job(tx, project, id).await)
-            .await?;
-        self.job_view(job).await
+        self.job_view_of(async move |tx: &mut Tx<'_>| load_script_job(tx, project, id).await)
+            .await
     }
 
     /// The job of a job token.

@@ -254,11 +254,11 @@ fn statements(options: &Options, place: &Place) -> Result<Vec<String>> {
     list.push("DELETE FROM job_counts".to_owned());
     list.push("DELETE FROM job_sums".to_owned());
     list.push(
-        "INSERT INTO job_sums (project_id, bucket, jobs) SELECT 1, id / 65536, COUNT(*) FROM jobs WHERE kind = 'build' GROUP BY id / 65536"
+        "INSERT INTO job_sums (project_id, bucket, jobs) SELECT 1, id / 16384, COUNT(*) FROM jobs WHERE kind = 'build' GROUP BY id / 16384"
             .to_owned(),
     );
     list.push(
-        "INSERT INTO job_counts (project_id, bucket, jobs) SELECT 1, id / 1024, COUNT(*) FROM jobs WHERE kind = 'build' GROUP BY id / 1024"
+        "INSERT INTO job_counts (project_id, bucket, jobs) SELECT 1, id / 256, COUNT(*) FROM jobs WHERE kind = 'build' GROUP BY id / 256"
             .to_owned(),
     );
     list.push(format!(

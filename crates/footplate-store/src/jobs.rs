@@ -164,8 +164,8 @@ pub async fn list_definitions(tx: &mut Tx<'_>, pipeline: PipelineId) -> Result<V
     .await
 }
 
-/// Jobs whose ids differ only in the last 10 bits are counted together (`job_counts`).
-pub(crate) const BUCKET: i64 = 1024;
+/// Jobs whose ids differ only in the last 8 bits are counted together (`job_counts`).
+pub(crate) const BUCKET: i64 = 256;
 /// So many buckets are summed up once more (`job_sums`).
 pub(crate) const BUCKETS: i64 = 64;
 
@@ -218,17 +218,17 @@ fn together(ids: &[JobId], size: i64) -> impl Iterator<Item = (i64, i64)> {
 /// Takes the jobs of a pipeline that goes out of the counts.
 pub(crate) async fn discount(tx: &mut Tx<'_>, pipeline: PipelineId) -> Result<()> {
     tx.query(sql!(
-        "UPDATE job_counts SET jobs = jobs - (SELECT COUNT(*) FROM jobs j WHERE j.pipeline_id = $1 AND j.kind = 'build' AND j.id / 1024 = job_counts.bucket) \
+        "UPDATE job_counts SET jobs = jobs - (SELECT COUNT(*) FROM jobs j WHERE j.pipeline_id = $1 AND j.kind = 'build' AND j.id / 256 = job_counts.bucket) \
          WHERE project_id = (SELECT project_id FROM pipelines WHERE id = $1) \
-         AND bucket IN (SELECT j.id / 1024 FROM jobs j WHERE j.pipeline_id = $1 AND j.kind = 'build')"
+         AND bucket IN (SELECT j.id / 256 FROM jobs j WHERE j.pipeline_id = $1 AND j.kind = 'build')"
     ))
     .bind(pipeline)
     .execute()
     .await?;
     tx.query(sql!(
-        "UPDATE job_sums SET jobs = jobs - (SELECT COUNT(*) FROM jobs j WHERE j.pipeline_id = $1 AND j.kind = 'build' AND j.id / 65536 = job_sums.bucket) \
+        "UPDATE job_sums SET jobs = jobs - (SELECT COUNT(*) FROM jobs j WHERE j.pipeline_id = $1 AND j.kind = 'build' AND j.id / 16384 = job_sums.bucket) \
          WHERE project_id = (SELECT project_id FROM pipelines WHERE id = $1) \
-         AND bucket IN (SELECT j.id / 65536 FROM jobs j WHERE j.pipeline_id = $1 AND j.kind = 'build')"
+         AND bucket IN (SELECT j.id / 16384 FROM jobs j WHERE j.pipeline_id = $1 AND j.kind = 'build')"
     ))
     .bind(pipeline)
     .execute()
@@ -534,11 +534,11 @@ mod tests {
 
     #[test]
     fn jobs_of_one_bucket_are_counted_at_once() {
-        let ids: Vec<JobId> = (1020..=2050).map(JobId).collect();
+        let ids: Vec<JobId> = (252..=514).map(JobId).collect();
         let counted: Vec<_> = together(&ids, BUCKET).collect();
-        assert_eq!(counted, [(0, 4), (1, 1024), (2, 3)]);
+        assert_eq!(counted, [(0, 4), (1, 256), (2, 3)]);
         // Others took ids in between.
-        let ids = [5, 1024, 6].map(JobId);
+        let ids = [5, BUCKET, 6].map(JobId);
         let counted: Vec<_> = together(&ids, BUCKET).collect();
         assert_eq!(counted, [(0, 1), (1, 1), (0, 1)]);
         assert_eq!(together(&[], BUCKET).count(), 0);

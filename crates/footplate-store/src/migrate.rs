@@ -13,6 +13,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0002_queue_by_age.sql"),
     include_str!("migrations/0003_job_sums.sql"),
     include_str!("migrations/0004_lean_job_indexes.sql"),
+    include_str!("migrations/0005_smaller_buckets.sql"),
 ];
 
 /// What PostgreSQL needs so that the portable statements run there: SQLite's functions by the same names, as far as they are used
