@@ -216,7 +216,7 @@ fn job_state(chosen: &Chosen, stages: &[String]) -> Result<JobState, String> {
         name: chosen.instance.name.clone(),
         stage: i64::try_from(stage).map_err(|error| error.to_string())?,
         status: Status::Created,
-        when: When::parse(&chosen.when).ok_or("unknown when")?,
+        when: When::parse(chosen.when).ok_or("unknown when")?,
         start_in: None,
         allow_failure: chosen.allow_failure,
         allow_failure_exit_codes: definition.engine.exit_codes,

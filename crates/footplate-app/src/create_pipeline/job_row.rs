@@ -102,7 +102,7 @@ impl Shared<'_> {
                 .copied()
                 .unwrap_or_default(),
             status: failure_reason.map_or(Status::Created, |_| Status::Failed),
-            when: When::parse(&chosen.when)
+            when: When::parse(chosen.when)
                 .ok_or_else(|| Error::internal(format!("unknown when `{}`", chosen.when)))?,
             allow_failure: chosen.allow_failure,
             scheduling_type: if chosen.needs.is_some() {
