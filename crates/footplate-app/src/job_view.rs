@@ -10,8 +10,7 @@ use footplate_model::{
     Job, Pipeline, PipelineId, Project, ProjectId, Runner, RunnerId, RunnerManager,
     RunnerManagerId, Timestamp, User, UserId,
 };
-use footplate_store::{Tx, pipelines, runners};
-use serde_json::Value as Json;
+use footplate_store::{Tx, id_list, pipelines, runners};
 
 use crate::{
     App, Error, Result,
@@ -53,7 +52,7 @@ fn list<T: Copy + Eq + std::hash::Hash>(
     if ids.is_empty() {
         return None;
     }
-    Some(Json::from_iter(ids.into_iter().map(number)).to_string())
+    Some(id_list(ids.into_iter().map(number)))
 }
 
 #[derive(Default)]

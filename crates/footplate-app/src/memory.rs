@@ -5,6 +5,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
+    hash::Hash,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -76,14 +77,7 @@ pub(crate) async fn users_of(
     app: &App,
     mut ids: BTreeSet<UserId>,
 ) -> Result<HashMap<UserId, Arc<User>>> {
-    let mut all = HashMap::new();
-    {
-        let kept = app.kept();
-        ids.retain(|id| match kept.users.get(id) {
-            Some(known) => all.insert(*id, Arc::clone(known)).is_some(),
-            None => true,
-        });
-    }
+    let mut all = known(&app.kept().users, &mut ids);
     if !ids.is_empty() {
         let list = users::list_by_ids(tx, &id_list(ids.iter().map(|id| id.0))).await?;
         all.extend(list.into_iter().map(|one| (one.id, Arc::new(one))));
@@ -97,19 +91,25 @@ pub(crate) async fn projects_of(
     app: &App,
     mut ids: BTreeSet<ProjectId>,
 ) -> Result<HashMap<ProjectId, Arc<Project>>> {
-    let mut all = HashMap::new();
-    {
-        let kept = app.kept();
-        ids.retain(|id| match kept.projects.get(id) {
-            Some(known) => all.insert(*id, Arc::clone(known)).is_some(),
-            None => true,
-        });
-    }
+    let mut all = known(&app.kept().projects, &mut ids);
     if !ids.is_empty() {
         let list = projects::list_by_ids(tx, &id_list(ids.iter().map(|id| id.0))).await?;
         all.extend(list.into_iter().map(|one| (one.id, Arc::new(one))));
     }
     Ok(all)
+}
+
+/// Those that are kept; their ids are taken away.
+fn known<K: Copy + Ord + Hash, T>(
+    kept: &HashMap<K, Arc<T>>,
+    ids: &mut BTreeSet<K>,
+) -> HashMap<K, Arc<T>> {
+    let found = ids
+        .iter()
+        .filter_map(|id| Some((*id, Arc::clone(kept.get(id)?))));
+    let found: HashMap<K, Arc<T>> = found.collect();
+    ids.retain(|id| !found.contains_key(id));
+    found
 }
 
 impl App {

@@ -1,12 +1,11 @@
-//! What a new pipeline brings at once, many rows by one statement: definitions, jobs, offers. Ids ascend in the order given, since
+//! What a new pipeline brings at once, many rows by one statement: definitions and jobs. Ids ascend in the order given, since
 //! the engines number the rows of one statement as they are written.
 
-use footplate_model::{Job, JobId, JobKind, PipelineId, Timestamp};
+use footplate_model::{Job, JobId, JobKind, PipelineId};
 
 use crate::{
-    Query, Result, Topic, Tx,
+    Query, Result, Tx,
     jobs::{count, json},
-    queue::Offer,
     sql,
 };
 
@@ -148,31 +147,4 @@ pub async fn insert_definitions(
     .bind(pipeline)
     .all(|row| row.get(0))
     .await
-}
-
-/// Offers jobs to runners that differ in nothing but their ids, and wakes those that wait. `offer` says what they have in common;
-/// its job is not looked at.
-pub async fn insert_offers(
-    tx: &mut Tx<'_>,
-    offer: &Offer,
-    jobs: &[JobId],
-    now: Timestamp,
-) -> Result<()> {
-    tx.wake(Topic::Queue);
-    let ids: Vec<i64> = jobs.iter().map(|job| job.0).collect();
-    tx.query(sql!(
-        "INSERT INTO job_queue (job_id, project_id, pipeline_id, tags_key, protected, instance_runners, group_runners, queued_at) \
-         SELECT CAST(value AS BIGINT), $2, $3, $4, $5, $6, $7, $8 FROM json_each($1)"
-    ))
-    .bind(json(&ids))
-    .bind(offer.project_id)
-    .bind(offer.pipeline_id)
-    .bind(&offer.tags_key)
-    .bind(offer.protected)
-    .bind(offer.instance_runners)
-    .bind(offer.group_runners)
-    .bind(now)
-    .execute()
-    .await?;
-    Ok(())
 }

@@ -5,16 +5,14 @@ use std::collections::{BTreeMap, VecDeque};
 use footplate_model::{JobId, NamespaceId, PipelineId, ProjectId, RunnerId, Timestamp};
 use serde_json::{Value as Json, json};
 
-use crate::{Keys, Result, Row, Topic, Tx, rows::hex, sql, token_hash};
+use crate::{Keys, Result, Row, Topic, Tx, id_list, rows::hex, sql, token_hash};
 
 /// Projects with so many jobs on instance runners are all alike.
 const MANY: i64 = 100;
 
-/// A pending job that runners may take.
+/// What decides which runners may take a pending job.
 #[derive(Debug, Clone)]
 pub struct Offer {
-    /// The job.
-    pub job_id: JobId,
     /// Its project.
     pub project_id: ProjectId,
     /// Its pipeline.
@@ -29,14 +27,14 @@ pub struct Offer {
     pub group_runners: bool,
 }
 
-/// Offers a job to runners and wakes those that wait.
-pub async fn insert(tx: &mut Tx<'_>, offer: &Offer, now: Timestamp) -> Result<()> {
+/// Offers jobs to runners that differ in nothing but their ids, and wakes those that wait. One that is offered already stays so.
+pub async fn insert(tx: &mut Tx<'_>, offer: &Offer, jobs: &[JobId], now: Timestamp) -> Result<()> {
     tx.wake(Topic::Queue);
     tx.query(sql!(
         "INSERT INTO job_queue (job_id, project_id, pipeline_id, tags_key, protected, instance_runners, group_runners, queued_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (job_id) DO NOTHING"
+         SELECT CAST(value AS BIGINT), $2, $3, $4, $5, $6, $7, $8 FROM json_each($1) WHERE TRUE ON CONFLICT (job_id) DO NOTHING"
     ))
-    .bind(offer.job_id)
+    .bind(id_list(jobs.iter().map(|job| job.0)))
     .bind(offer.project_id)
     .bind(offer.pipeline_id)
     .bind(&offer.tags_key)
@@ -474,27 +472,6 @@ pub async fn count_running(tx: &mut Tx<'_>) -> Result<i64> {
     tx.query(sql!("SELECT COUNT(*) FROM running_jobs"))
         .one("count", |row| row.get(0))
         .await
-}
-
-/// The offer of a job that waits.
-pub async fn find(tx: &mut Tx<'_>, job: JobId) -> Result<Option<Offer>> {
-    tx.query(sql!(
-        "SELECT job_id, project_id, pipeline_id, tags_key, protected, instance_runners, group_runners FROM job_queue WHERE job_id = $1"
-    ))
-    .bind(job)
-    .optional(|row| {
-        let mut c = row.columns();
-        Ok(Offer {
-            job_id: c.next()?,
-            project_id: c.next()?,
-            pipeline_id: c.next()?,
-            tags_key: c.next()?,
-            protected: c.next()?,
-            instance_runners: c.next()?,
-            group_runners: c.next()?,
-        })
-    })
-    .await
 }
 
 /// Writes a project's switches into the offers that wait: instance and group runners may or may not take them from now on.

@@ -314,23 +314,6 @@ pub async fn upsert_manager(
     .await
 }
 
-/// The machine of a runner with this `system_id`.
-pub async fn find_manager(
-    tx: &mut Tx<'_>,
-    runner: RunnerId,
-    system_id: &str,
-) -> Result<Option<RunnerManager>> {
-    tx.query(sql!(concat!(
-        "SELECT ",
-        manager_columns!(),
-        " FROM runner_managers WHERE runner_id = $1 AND system_id = $2"
-    )))
-    .bind(runner)
-    .bind(system_id)
-    .optional(read_manager)
-    .await
-}
-
 /// The machines of several runners with these `system_id`s, of those that are known.
 pub async fn list_managers_named(
     tx: &mut Tx<'_>,

@@ -3,15 +3,13 @@
 use std::collections::BTreeMap;
 
 use footplate_model::{JobId, Pipeline, Timestamp};
-use footplate_pipeline::{
-    Effect, Event, EventRecord, JobKey, PipelineState, Snapshot, StageState, step,
-};
-use footplate_store::{Tx, new_jobs, pipeline_events, projects, queue::Offer};
+use footplate_pipeline::{Effect, Event, EventRecord, JobKey, Snapshot, StageState, step};
+use footplate_store::{Tx, pipeline_events, projects, queue};
 
 use super::{job_row::Row, rows::NewStage};
 use crate::{
     Error, Result,
-    movement::{Loaded, apply, job_state, key, tags_key, take_state},
+    movement::{Loaded, apply, key, offer, snapshot, tags_key, take_state},
 };
 
 /// What a pass asks for beside the rows of jobs and stages. Jobs are known by their places: they have no ids yet.
@@ -36,7 +34,7 @@ impl FirstPass {
         for (row, place) in rows.iter_mut().zip(0..) {
             row.job.id = JobId(place);
         }
-        let mut snapshot = snapshot(pipeline, stages, rows);
+        let mut snapshot = early(pipeline, stages, rows);
         let (mut offered, mut effects) = (Vec::new(), Vec::new());
         for effect in step(&snapshot, Event::Process, at).map_err(Error::internal)? {
             match effect {
@@ -110,44 +108,21 @@ impl FirstPass {
             alike.entry(tags).or_default().push(ids[*place]);
         }
         for (tags_key, jobs) in alike {
-            let offer = Offer {
-                job_id: JobId(0),
-                project_id: project.id,
-                pipeline_id: pipeline.id,
-                tags_key,
-                protected: pipeline.protected,
-                instance_runners: project.settings.shared_runners_enabled,
-                group_runners: project.settings.group_runners_enabled,
-            };
-            new_jobs::insert_offers(tx, &offer, &jobs, self.at).await?;
+            let offer = offer(&project, pipeline.id, tags_key, pipeline.protected);
+            queue::insert(tx, &offer, &jobs, self.at).await?;
         }
         Ok(())
     }
 }
 
 /// The pipeline as it will be found once it is stored.
-fn snapshot(pipeline: &Pipeline, stages: &[NewStage], rows: &[Row]) -> Snapshot {
-    Snapshot {
-        pipeline: PipelineState {
-            status: pipeline.status,
-            started_at: pipeline.started_at,
-            finished_at: pipeline.finished_at,
-            duration: pipeline.duration,
-            on_job_failure: pipeline.on_job_failure,
-            has_upstream: pipeline.source_job_id.is_some(),
-        },
-        stages: stages
-            .iter()
-            .map(|stage| StageState {
-                position: stage.position,
-                status: stage.status,
-            })
-            .collect(),
-        jobs: rows
-            .iter()
-            .map(|row| job_state(&row.job, &row.engine))
-            .collect(),
-    }
+fn early(pipeline: &Pipeline, stages: &[NewStage], rows: &[Row]) -> Snapshot {
+    let stages = stages.iter().map(|stage| StageState {
+        position: stage.position,
+        status: stage.status,
+    });
+    let jobs: Vec<_> = rows.iter().map(|row| (&row.job, &row.engine)).collect();
+    snapshot(pipeline, stages.collect(), &jobs)
 }
 
 /// Where a job of the pass stands among the rows.

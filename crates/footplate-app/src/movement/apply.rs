@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use footplate_model::{Job, JobId, JobKind, Project, Status, Timestamp};
+use footplate_model::{Job, JobId, JobKind, PipelineId, Project, Status, Timestamp};
 use footplate_pipeline::{Effect, Event, JobKey, JobState};
 use footplate_store::{
     Topic, Tx, job_variables, jobs,
@@ -211,18 +211,8 @@ impl Applier<'_> {
         let Some(job) = jobs::find(tx, id).await? else {
             return Err(Error::internal("an offered job is not stored"));
         };
-        let offer = Offer {
-            job_id: id,
-            project_id: project.id,
-            pipeline_id: pipeline.id,
-            tags_key: tags_key(&job.tag_list),
-            protected: job.protected,
-            instance_runners: project.settings.shared_runners_enabled,
-            group_runners: project.settings.group_runners_enabled,
-        };
-        queue::insert(tx, &offer, self.now).await?;
-        tx.wake(Topic::Queue);
-        Ok(())
+        let offer = offer(project, pipeline.id, tags_key(&job.tag_list), job.protected);
+        Ok(queue::insert(tx, &offer, &[id], self.now).await?)
     }
 
     async fn request_resource(&mut self, tx: &mut Tx<'_>, key: JobKey) -> Result<()> {
@@ -259,6 +249,23 @@ impl Applier<'_> {
             event: event(JobKey::Stored(bridge)),
         };
         plan(tx, &work, self.now).await
+    }
+}
+
+/// What runners are offered of a job of this project.
+pub(crate) fn offer(
+    project: &Project,
+    pipeline: PipelineId,
+    tags_key: String,
+    protected: bool,
+) -> Offer {
+    Offer {
+        project_id: project.id,
+        pipeline_id: pipeline,
+        tags_key,
+        protected,
+        instance_runners: project.settings.shared_runners_enabled,
+        group_runners: project.settings.group_runners_enabled,
     }
 }
 

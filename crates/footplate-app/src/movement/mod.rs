@@ -8,9 +8,9 @@ use footplate_model::{JobId, PipelineId, Timestamp};
 use footplate_pipeline::{Event, EventRecord, Illegal, JobKey, step};
 use footplate_store::{Tx, pipeline_events};
 
-pub(crate) use apply::{Applied, apply, tags_key, take_state};
+pub(crate) use apply::{Applied, apply, offer, tags_key, take_state};
 pub(crate) use begin::{begin, narrow};
-pub(crate) use snapshot::{Loaded, job_state, load};
+pub(crate) use snapshot::{Loaded, load, snapshot};
 
 use crate::{App, Error, Result};
 

@@ -59,7 +59,7 @@ pub(crate) async fn load(tx: &mut Tx<'_>, id: PipelineId) -> Result<Option<Loade
 }
 
 /// Rows as the engine sees them.
-pub(super) fn snapshot(
+pub(crate) fn snapshot(
     pipeline: &Pipeline,
     stages: Vec<StageState>,
     jobs: &[(&Job, &EngineFacts)],
@@ -82,7 +82,7 @@ pub(super) fn snapshot(
 }
 
 /// A job's row as the engine sees it.
-pub(crate) fn job_state(job: &Job, facts: &EngineFacts) -> JobState {
+fn job_state(job: &Job, facts: &EngineFacts) -> JobState {
     JobState {
         key: JobKey::Stored(job.id),
         kind: job.kind,

@@ -13,10 +13,7 @@ use footplate_store::{
 };
 use serde_json::{Map, Value as Json};
 
-use super::{
-    desk::Claiming,
-    table::{Row, Table},
-};
+use super::table::{Row, Table};
 use crate::{
     App, Error, Result,
     definition::Definition,
@@ -40,7 +37,7 @@ pub(super) struct Claimed {
     pub(super) job: Job,
     /// Jobs whose artifacts or variables it takes.
     pub(super) sources: Vec<Job>,
-    pub(super) definition: Definition,
+    pub(super) definition: Arc<Definition>,
     pub(super) project: Arc<Project>,
     pub(super) user: Option<Arc<User>>,
     pub(super) token: String,
@@ -68,8 +65,6 @@ impl App {
         self.db()
             .write(async move |tx: &mut Tx<'_>| {
                 let mut round = Round {
-                    claiming: app.desk().claiming(),
-                    reserved: Vec::new(),
                     asks: &asks,
                     left: (0..asks.len()).collect(),
                     offered: offered.iter().map(|list| list.iter().copied()).collect(),
@@ -85,7 +80,7 @@ impl App {
                     let chosen = round.choose(&table, &next);
                     round.hand_out(tx, &keys, &table, chosen, now).await?;
                 }
-                Ok::<_, Error>(std::mem::take(&mut round.claims))
+                Ok::<_, Error>(round.claims)
             })
             .await
     }
@@ -120,9 +115,6 @@ impl App {
 
 /// Askers and candidates of one look, as they become fewer.
 struct Round<'r> {
-    claiming: &'r Claiming,
-    /// What this one has in hand.
-    reserved: Vec<JobId>,
     asks: &'r [Ask],
     /// Places of those who have nothing yet.
     left: Vec<usize>,
@@ -146,28 +138,10 @@ struct Chosen {
     job: JobId,
 }
 
-impl Drop for Round<'_> {
-    fn drop(&mut self) {
-        self.claiming.release(self.reserved.drain(..));
-    }
-}
-
 impl Round<'_> {
     /// The candidates to look at next: of each list as many as there are askers left for it.
     fn next(&mut self) -> Vec<Candidate> {
         let (asks, left, gone) = (self.asks, &self.left, &self.gone);
-        let (claiming, reserved, lost) = (self.claiming, &mut self.reserved, &mut self.claims.lost);
-        let mut free = |job: JobId| {
-            if reserved.contains(&job) {
-                return true;
-            }
-            let free = claiming.reserve(job);
-            if free {
-                reserved.push(job);
-            }
-            *lost |= !free;
-            free
-        };
         let mut next = Vec::new();
         for (list, offered) in self.offered.iter_mut().enumerate() {
             let wanted = left
@@ -175,7 +149,7 @@ impl Round<'_> {
                 .filter(|asker| asks[**asker].offered == list)
                 .count();
             let fresh = offered
-                .filter(|(job, _)| !gone.contains(job) && free(*job))
+                .filter(|(job, _)| !gone.contains(job))
                 .map(|(job, pipeline)| Candidate {
                     job,
                     pipeline,
@@ -203,7 +177,7 @@ impl Round<'_> {
                 self.claims.unfit.push((candidate.job, candidate.pipeline));
                 continue;
             }
-            let demanded = row.definition.as_ref().map(demanded).unwrap_or_default();
+            let demanded = row.definition.as_deref().map(demanded).unwrap_or_default();
             let fits = |asker: &usize| {
                 let ask = &self.asks[*asker];
                 let on = |name: &str| ask.features.get(name).is_some_and(|on| *on == true);

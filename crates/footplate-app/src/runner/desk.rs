@@ -3,16 +3,11 @@
 //! Requests that are held stay at the desk. When the queue is woken it is looked at once for all of them, however many there are,
 //! and only those that got a job or whose time is over leave.
 
-use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use footplate_model::JobId;
 use footplate_store::Topic;
 use tokio::{
     sync::{Notify, oneshot},
-    task::JoinSet,
     time::Instant,
 };
 
@@ -26,8 +21,6 @@ use crate::{App, Error, Result};
 
 /// Requests that one look serves, so that the first need not wait for what thousands write.
 const AT_ONCE: usize = 64;
-/// Looks that run at the same time. While one runs, newcomers gather for the next.
-const LOOKS: usize = 1;
 /// How often one looks again at once when others were faster.
 const LATE: usize = 4;
 
@@ -36,7 +29,6 @@ const LATE: usize = 4;
 pub(crate) struct Desk {
     waiting: Mutex<Waiting>,
     bell: Notify,
-    claiming: Claiming,
 }
 
 #[derive(Default)]
@@ -80,28 +72,6 @@ struct Seeker {
     late: usize,
 }
 
-/// Jobs that looks of this process are about to claim, so that others look past them. The claim itself is decided by the database.
-#[derive(Default)]
-pub(super) struct Claiming(Mutex<HashSet<JobId>>);
-
-impl Claiming {
-    fn lock(&self) -> MutexGuard<'_, HashSet<JobId>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether nobody else has the job in hand; from now on the caller has.
-    pub(super) fn reserve(&self, job: JobId) -> bool {
-        self.lock().insert(job)
-    }
-
-    pub(super) fn release(&self, jobs: impl IntoIterator<Item = JobId>) {
-        let mut claiming = self.lock();
-        for job in jobs {
-            claiming.remove(&job);
-        }
-    }
-}
-
 impl Desk {
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
@@ -119,10 +89,6 @@ impl Desk {
         let mut waiting = self.lock();
         waiting.attended = !waiting.newcomers.is_empty();
         !waiting.attended
-    }
-
-    pub(super) fn claiming(&self) -> &Claiming {
-        &self.claiming
     }
 }
 
@@ -156,30 +122,24 @@ impl App {
         let app = &attending.0;
         let mut queue = app.db().subscribe(Topic::Queue);
         let mut held: Vec<Seeker> = Vec::new();
-        let mut looks: JoinSet<Vec<Seeker>> = JoinSet::new();
         loop {
-            while looks.len() < LOOKS {
-                let newcomers = app.desk().newcomers();
-                let again = app.restless(&mut held);
-                if newcomers.is_empty() && again.is_empty() {
-                    break;
-                }
-                looks.spawn(app.clone().visit(newcomers, again));
+            let (newcomers, again) = (app.desk().newcomers(), app.restless(&mut held));
+            if !newcomers.is_empty() || !again.is_empty() {
+                // Whoever comes meanwhile gathers for the next look.
+                held.extend(app.visit(newcomers, again).await);
+                send_away(app, &mut held);
+                continue;
             }
-            if looks.is_empty() && held.is_empty() {
+            let Some(end) = held.iter().map(|seeker| seeker.end).min() else {
                 if app.desk().close() {
                     return;
                 }
                 continue;
-            }
-            let end = held.iter().map(|seeker| seeker.end).min();
+            };
             tokio::select! {
-                Some(back) = looks.join_next() => held.extend(back.unwrap_or_default()),
                 () = app.desk().bell.notified() => {}
                 () = queue.woken() => {}
-                () = tokio::time::sleep_until(end.unwrap_or_else(Instant::now)), if end.is_some() => {
-                    send_away(app, &mut held);
-                }
+                () = tokio::time::sleep_until(end) => send_away(app, &mut held),
             }
         }
     }
@@ -198,8 +158,8 @@ impl App {
             .collect()
     }
 
-    /// Greets newcomers and looks at the queue for them and for others; who may stay comes back.
-    async fn visit(self, newcomers: Vec<Asker>, mut seekers: Vec<Seeker>) -> Vec<Seeker> {
+    /// Greets newcomers and looks at the queue for them and for others; who got no job comes back.
+    async fn visit(&self, newcomers: Vec<Asker>, mut seekers: Vec<Seeker>) -> Vec<Seeker> {
         if !newcomers.is_empty() {
             let greeted = self.greet(newcomers).await;
             seekers.extend(greeted.into_iter().filter_map(|of| self.seat(of)));
@@ -212,10 +172,6 @@ impl App {
             tracing::error!(%error, "looking for jobs failed");
             let failed = seekers.drain(..);
             failed.for_each(|seeker| seeker.of.asker.refuse(Error::internal(&error)));
-        }
-        for seeker in seekers.extract_if(.., |seeker| !seeker.may_wait && seeker.seen.is_some()) {
-            let token = self.queue_token_at(seeker.of.runner.id, seeker.seen.unwrap_or_default());
-            let _ = seeker.of.asker.reply.send(Ok(Answer::Nothing(token)));
         }
         seekers
     }
@@ -298,10 +254,11 @@ impl App {
     }
 }
 
-/// Answers those whose time is over.
+/// Answers those for whom there was nothing at the last look, where they may not wait or their time is over.
 fn send_away(app: &App, held: &mut Vec<Seeker>) {
     let now = Instant::now();
-    for seeker in held.extract_if(.., |seeker| seeker.end <= now) {
+    let over = |seeker: &mut Seeker| !seeker.may_wait || seeker.end <= now;
+    for seeker in held.extract_if(.., |seeker| seeker.seen.is_some() && over(seeker)) {
         let token = app.queue_token_at(seeker.of.runner.id, seeker.seen.unwrap_or_default());
         let _ = seeker.of.asker.reply.send(Ok(Answer::Nothing(token)));
     }

@@ -28,7 +28,7 @@ use crate::{
 /// A claimed job on its way to the one who asked.
 pub(super) struct Told {
     pub(super) runner: Arc<Runner>,
-    pub(super) claimed: Claimed,
+    pub(super) claimed: Arc<Claimed>,
     /// An error spoils the job.
     pub(super) ready: Result<Ready>,
 }
@@ -46,7 +46,7 @@ pub(super) struct Ready {
 /// A job without what the database knows of it.
 #[derive(Clone)]
 struct Half {
-    claimed: Claimed,
+    claimed: Arc<Claimed>,
     on_instance: bool,
     commit: CommitFacts,
     /// E-mail address of the commit's author.
@@ -55,9 +55,10 @@ struct Half {
 
 /// Tells each who got a job what belongs to it.
 pub(super) async fn tell(app: App, served: Vec<(Greeted, Claimed)>) {
-    let mut askers: Vec<(Asker, Arc<Runner>, Claimed)> = Vec::with_capacity(served.len());
+    let mut askers: Vec<(Asker, Arc<Runner>, Arc<Claimed>)> = Vec::with_capacity(served.len());
     let mut halves = Vec::with_capacity(served.len());
     for (of, claimed) in served {
+        let claimed = Arc::new(claimed);
         match app.half(&claimed, &of.runner).await {
             Ok(half) => {
                 halves.push(half);
@@ -86,7 +87,7 @@ pub(super) async fn tell(app: App, served: Vec<(Greeted, Claimed)>) {
 }
 
 /// Who hung up meanwhile does not take the job; it goes back to the queue when nobody calls for it.
-fn hand(asker: Asker, runner: Arc<Runner>, claimed: Claimed, ready: Result<Ready>) {
+fn hand(asker: Asker, runner: Arc<Runner>, claimed: Arc<Claimed>, ready: Result<Ready>) {
     let told = Told {
         runner,
         claimed,
@@ -97,7 +98,7 @@ fn hand(asker: Asker, runner: Arc<Runner>, claimed: Claimed, ready: Result<Ready
 
 impl App {
     /// What git knows of the commit of a job.
-    async fn half(&self, claimed: &Claimed, runner: &Runner) -> Result<Half> {
+    async fn half(&self, claimed: &Arc<Claimed>, runner: &Runner) -> Result<Half> {
         let sha = Sha::parse(&claimed.pipeline.sha)?;
         let project = claimed.project.id;
         let commit = self
@@ -110,7 +111,7 @@ impl App {
             commit: self.commit_facts(project, &commit, before, tag).await?,
             author: commit.author.email.clone(),
             on_instance: runner.runner_type == RunnerType::Instance,
-            claimed: claimed.clone(),
+            claimed: Arc::clone(claimed),
         })
     }
 

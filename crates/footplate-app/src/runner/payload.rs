@@ -30,7 +30,7 @@ pub struct Assignment {
     /// Its pipeline.
     pub pipeline: Arc<Pipeline>,
     /// What it was compiled to.
-    pub definition: Definition,
+    pub definition: Arc<Definition>,
     /// Its token.
     pub token: String,
     /// Its variables, expanded.
@@ -115,6 +115,8 @@ impl App {
             .unwrap_or(claimed.project.settings.ci_default_git_depth)
             .max(0);
         let cache = self.cache(&claimed, &variables, &repository, &sha).await?;
+        // The thread that read may still hold its share.
+        let claimed = Arc::unwrap_or_clone(claimed);
         Ok(Assignment {
             repo_url: variables
                 .last("CI_REPOSITORY_URL")

@@ -28,7 +28,7 @@ use crate::{
 pub(super) struct Row {
     job: Job,
     /// `None` where it is damaged.
-    pub(super) definition: Option<Definition>,
+    pub(super) definition: Option<Arc<Definition>>,
     pipeline: Arc<Pipeline>,
     stage: Option<StageState>,
     first_stage: Option<i64>,
@@ -93,7 +93,7 @@ impl Table {
                 continue;
             };
             let row = Row {
-                definition: Definition::parse(&waiting.definition).ok(),
+                definition: Definition::parse(&waiting.definition).ok().map(Arc::new),
                 stage: waiting.stage.map(|status| StageState {
                     position: job.stage_idx,
                     status,

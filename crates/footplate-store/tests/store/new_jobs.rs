@@ -5,9 +5,9 @@ use footplate_model::{
     PipelineSource, ProjectId, SchedulingType, Status, Timestamp, UserId, When,
 };
 use footplate_store::{
-    Error, Tx, jobs, new_jobs, pipelines,
+    Error, Row, Tx, jobs, new_jobs, pipelines,
     queue::{self, Offer},
-    testing,
+    sql, testing,
 };
 
 use crate::pipeline_lists::project;
@@ -208,7 +208,6 @@ async fn offers_are_found_job_by_job() {
                 let new: Vec<(&Job, i64)> = list.iter().map(|job| (job, definition)).collect();
                 let ids = new_jobs::insert_jobs(tx, id, &new).await?;
                 let offer = Offer {
-                    job_id: JobId(0),
                     project_id: project,
                     pipeline_id: id,
                     tags_key: "[\"linux\"]".to_owned(),
@@ -216,14 +215,27 @@ async fn offers_are_found_job_by_job() {
                     instance_runners: false,
                     group_runners: true,
                 };
-                new_jobs::insert_offers(tx, &offer, &ids[1..], at(9)).await?;
+                queue::insert(tx, &offer, &ids[1..], at(9)).await?;
                 assert_eq!(queue::count(tx).await?, JOBS - 1);
-                let found = queue::find(tx, ids[1]).await?.unwrap();
-                let wanted = Offer {
-                    job_id: ids[1],
-                    ..offer
+                let stored = tx.query(sql!(
+                    "SELECT project_id, pipeline_id, tags_key, protected, instance_runners, group_runners FROM job_queue WHERE job_id = $1"
+                ));
+                let read = |row: &Row<'_>| {
+                    let mut c = row.columns();
+                    Ok(Offer {
+                        project_id: c.next()?,
+                        pipeline_id: c.next()?,
+                        tags_key: c.next()?,
+                        protected: c.next()?,
+                        instance_runners: c.next()?,
+                        group_runners: c.next()?,
+                    })
                 };
-                assert_eq!(format!("{found:?}"), format!("{wanted:?}"));
+                let found = stored.bind(ids[1]).one("offer", read).await?;
+                assert_eq!(format!("{found:?}"), format!("{offer:?}"));
+                // What is offered already stays as it is.
+                queue::insert(tx, &offer, &ids[1..2], at(10)).await?;
+                assert_eq!(queue::count(tx).await?, JOBS - 1);
                 let (_, _, since) = queue::list_older(tx, at(9), 1).await?[0];
                 assert_eq!(since, at(9));
                 Ok::<_, Error>(())

@@ -302,3 +302,22 @@ async fn a_change_counts_for_the_very_next_claim() {
         assert_eq!(runner.poll().await.status, 403);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_may_ask_at_once_than_one_look_offers() {
+    for engine in BOTH {
+        let server = TestServer::with(engine, |config| config.runners.hold_seconds = 0).await;
+        let many = "a: {script: [x], parallel: 60}\n";
+        server.project("p", &[(".gitlab-ci.yml", many)]).await;
+        server.settle().await;
+        let one = server.runner(&[]).await;
+        let mut asking = tokio::task::JoinSet::new();
+        for machine in 0..60 {
+            let mut runner = ScriptedRunner::new(&Client::anonymous(&server.url), &one.token)
+                .on_machine(&format!("s_{machine}"));
+            asking.spawn(async move { runner.poll().await.status });
+        }
+        let answers = asking.join_all().await;
+        assert_eq!(answers, vec![201; 60], "a job for each");
+    }
+}
