@@ -12,10 +12,11 @@ use std::{
 use tokio::sync::oneshot;
 
 use crate::{
+    dialogue::{Dialogue, Mode},
     error::{Error, Result},
     migrate,
     notify::{Hub, Subscription, Topic},
-    postgres::{Mode, Postgres},
+    postgres::Postgres,
     sqlite::{Sqlite, SqliteReads, in_savepoint, in_snapshot},
     tx::{Engine, Tx},
 };
@@ -276,25 +277,19 @@ where
     F: for<'x, 'y> AsyncFn(&'x mut Tx<'y>) -> Result<T, E>,
     E: From<Error>,
 {
-    let mut client = match pool.get().await {
+    let client = match pool.get().await {
         Ok(client) => client,
         Err(error) => return Outcome::Done(Err(Error::from(error).into())),
     };
-    let transaction = match mode.begin(&mut client).await {
-        Ok(transaction) => transaction,
-        // The server was restarted while the connection lay in the pool; nothing has run yet.
-        Err(error) if error.is_closed() => return Outcome::Transient(error.into()),
-        Err(error) => return Outcome::Done(Err(Error::from(error).into())),
-    };
-    let mut tx = Tx::new(Engine::Postgres(transaction));
+    let mut tx = Tx::new(Engine::Postgres(Dialogue::new(&client, mode)));
     let result = work(&mut tx).await;
     let result = tx.settle(result);
     let spoiled = tx.spoiled.take();
-    let (wakes, Engine::Postgres(transaction)) = (tx.wakes, tx.engine) else {
+    let (wakes, Engine::Postgres(dialogue)) = (tx.wakes, tx.engine) else {
         return Outcome::Done(Err(Error::Closed.into()));
     };
     match result {
-        Ok(value) => match transaction.commit().await.map_err(Error::from) {
+        Ok(value) => match dialogue.end().await {
             Ok(()) => {
                 wakes.into_iter().for_each(|topic| hub.wake(topic));
                 Outcome::Done(Ok(value))
@@ -302,13 +297,10 @@ where
             Err(error) if error.is_transient() => Outcome::Transient(error),
             Err(error) => Outcome::Done(Err(error.into())),
         },
-        Err(error) => {
-            let _ = transaction.rollback().await;
-            match spoiled {
-                Some(cause) if cause.is_transient() => Outcome::Transient(cause),
-                Some(_) | None => Outcome::Done(Err(error)),
-            }
-        }
+        Err(error) => match spoiled {
+            Some(cause) if cause.is_transient() => Outcome::Transient(cause),
+            Some(_) | None => Outcome::Done(Err(error)),
+        },
     }
 }
 

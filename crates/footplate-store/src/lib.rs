@@ -39,6 +39,7 @@
 pub mod agents;
 pub mod artifacts;
 mod db;
+mod dialogue;
 pub mod environments;
 mod error;
 mod job_lists;
@@ -83,7 +84,7 @@ pub use notify::{Subscription, Topic};
 pub use rows::id_list;
 pub use secret::{Keys, token_hash};
 pub use sqlite::SqliteReads;
-pub use tx::{Query, Sql, Tx};
+pub use tx::{Asked, Query, Sql, Tx};
 #[doc(hidden)]
 pub use tx::{changes_facts, numbered};
 pub use value::{Column, Columns, Row, Value};

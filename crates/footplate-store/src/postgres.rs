@@ -10,11 +10,9 @@ use std::{
     time::Duration,
 };
 
-use deadpool_postgres::{
-    Client, Manager, ManagerConfig, Pool, QueueMode, RecyclingMethod, Runtime, Transaction,
-};
+use deadpool_postgres::{Manager, ManagerConfig, Pool, QueueMode, RecyclingMethod, Runtime};
 use tokio::{sync::mpsc, task::LocalSet};
-use tokio_postgres::{Config, IsolationLevel, NoTls, config::SslMode};
+use tokio_postgres::{Config, NoTls, config::SslMode};
 
 use crate::error::{Error, Result};
 
@@ -67,32 +65,6 @@ fn pool(config: Config) -> Result<Pool> {
         .create_timeout(Some(CONNECT))
         .build()
         .map_err(|error| Error::Engine(error.to_string()))
-}
-
-/// What a transaction is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mode {
-    /// One state for all statements, and nothing is changed.
-    Read,
-    /// Each statement sees what was committed before it, so that what is locked by writing is read afresh afterwards.
-    Write,
-}
-
-impl Mode {
-    pub(crate) async fn begin(
-        self,
-        client: &mut Client,
-    ) -> Result<Transaction<'_>, tokio_postgres::Error> {
-        let begin = client.build_transaction();
-        match self {
-            Self::Read => begin
-                .isolation_level(IsolationLevel::RepeatableRead)
-                .read_only(true),
-            Self::Write => begin.isolation_level(IsolationLevel::ReadCommitted),
-        }
-        .start()
-        .await
-    }
 }
 
 /// Reads a connection URL; refuses one that demands what this build cannot do.

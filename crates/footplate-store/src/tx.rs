@@ -1,6 +1,9 @@
 //! One transaction and its statements, as enums over the engines, so that store functions are plain.
 
+use std::rc::Rc;
+
 use crate::{
+    dialogue::{Dialogue, Slot},
     error::{Error, Result},
     notify::Topic,
     sqlite,
@@ -149,7 +152,7 @@ pub struct Tx<'a> {
 
 pub(crate) enum Engine<'a> {
     Sqlite(&'a rusqlite::Connection),
-    Postgres(deadpool_postgres::Transaction<'a>),
+    Postgres(Dialogue<'a>),
 }
 
 impl<'a> Tx<'a> {
@@ -216,6 +219,47 @@ impl Query<'_, '_> {
         self.tx.note(result)
     }
 
+    /// Runs it without waiting for its end: PostgreSQL gets it together with the next statement that somebody waits for, or with the
+    /// commit, and a refusal is the refusal of that one. For what changes rows and can only be refused where something is broken.
+    ///
+    /// # Errors
+    /// Those of SQLite, which runs it at once.
+    pub fn later(self) -> Result<()> {
+        self.tx.check()?;
+        let result = match &self.tx.engine {
+            Engine::Sqlite(connection) => {
+                sqlite_execute(connection, self.sql, &self.binds).map(drop)
+            }
+            Engine::Postgres(dialogue) => {
+                dialogue.leave(self.sql.postgres, self.binds, None);
+                Ok(())
+            }
+        };
+        self.tx.note(result)
+    }
+
+    /// Asks for all rows without waiting for them, as [`Query::later`]; [`Asked::all`] has them.
+    ///
+    /// # Errors
+    /// Those of SQLite, which runs it at once.
+    pub fn ask<T: 'static>(
+        self,
+        read: impl FnMut(&Row<'_>) -> Result<T> + 'static,
+    ) -> Result<Asked<T>> {
+        self.tx.check()?;
+        let result = match &self.tx.engine {
+            Engine::Sqlite(connection) => {
+                sqlite_query(connection, self.sql, &self.binds, read).map(Place::Here)
+            }
+            Engine::Postgres(dialogue) => {
+                let slot = Slot::default();
+                dialogue.leave(self.sql.postgres, self.binds, Some(Rc::clone(&slot)));
+                Ok(Place::Coming(slot, Box::new(read)))
+            }
+        };
+        self.tx.note(result).map(Asked)
+    }
+
     /// The first row, if there is one.
     ///
     /// # Errors
@@ -269,16 +313,39 @@ impl Tx<'_> {
     }
 }
 
+/// Rows that were asked for ([`Query::ask`]).
+pub struct Asked<T>(Place<T>);
+
+enum Place<T> {
+    Here(Vec<T>),
+    /// They come with the next answer of PostgreSQL.
+    Coming(Slot, Box<dyn FnMut(&Row<'_>) -> Result<T>>),
+}
+
+impl<T> Asked<T> {
+    /// All rows, of the transaction in which they were asked for.
+    ///
+    /// # Errors
+    /// Those of the engine and of reading them.
+    pub async fn all(self, tx: &mut Tx<'_>) -> Result<Vec<T>> {
+        let (slot, mut read) = match self.0 {
+            Place::Here(rows) => return Ok(rows),
+            Place::Coming(slot, read) => (slot, read),
+        };
+        tx.check()?;
+        if let (None, Engine::Postgres(dialogue)) = (slot.get(), &tx.engine) {
+            let sent = dialogue.flush().await;
+            tx.note(sent)?;
+        }
+        let rows = slot.get().into_iter().flatten();
+        rows.map(|row| read(&Row::Postgres(row))).collect()
+    }
+}
+
 async fn run_execute(engine: &Engine<'_>, sql: Sql, binds: &[Value]) -> Result<u64> {
     match engine {
-        Engine::Sqlite(connection) => {
-            let mut statement = connection.prepare_cached(sql.sqlite)?;
-            Ok(statement.execute(rusqlite::params_from_iter(binds))? as u64)
-        }
-        Engine::Postgres(transaction) => {
-            let statement = transaction.prepare_cached(sql.postgres).await?;
-            Ok(transaction.execute_raw(&statement, binds).await?)
-        }
+        Engine::Sqlite(connection) => sqlite_execute(connection, sql, binds),
+        Engine::Postgres(dialogue) => dialogue.execute(sql.postgres, binds).await,
     }
 }
 
@@ -289,27 +356,32 @@ async fn run_query<T>(
     mut read: impl FnMut(&Row<'_>) -> Result<T>,
 ) -> Result<Vec<T>> {
     match engine {
-        Engine::Sqlite(connection) => {
-            let mut statement = connection.prepare_cached(sql.sqlite)?;
-            let mut rows = statement.query(rusqlite::params_from_iter(binds))?;
-            let mut all = Vec::new();
-            while let Some(row) = rows.next()? {
-                all.push(read(&Row::Sqlite(row))?);
-            }
-            Ok(all)
-        }
-        Engine::Postgres(transaction) => {
-            let statement = transaction.prepare_cached(sql.postgres).await?;
-            let binds: Vec<&(dyn tokio_postgres::types::ToSql + Sync)> =
-                binds.iter().map(|value| value as _).collect();
-            transaction
-                .query(&statement, &binds)
-                .await?
-                .iter()
-                .map(|row| read(&Row::Postgres(row)))
-                .collect()
+        Engine::Sqlite(connection) => sqlite_query(connection, sql, binds, read),
+        Engine::Postgres(dialogue) => {
+            let rows = dialogue.query(sql.postgres, binds).await?;
+            rows.iter().map(|row| read(&Row::Postgres(row))).collect()
         }
     }
+}
+
+fn sqlite_execute(connection: &rusqlite::Connection, sql: Sql, binds: &[Value]) -> Result<u64> {
+    let mut statement = connection.prepare_cached(sql.sqlite)?;
+    Ok(statement.execute(rusqlite::params_from_iter(binds))? as u64)
+}
+
+fn sqlite_query<T>(
+    connection: &rusqlite::Connection,
+    sql: Sql,
+    binds: &[Value],
+    mut read: impl FnMut(&Row<'_>) -> Result<T>,
+) -> Result<Vec<T>> {
+    let mut statement = connection.prepare_cached(sql.sqlite)?;
+    let mut rows = statement.query(rusqlite::params_from_iter(binds))?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        all.push(read(&Row::Sqlite(row))?);
+    }
+    Ok(all)
 }
 
 #[cfg(test)]

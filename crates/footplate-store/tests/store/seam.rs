@@ -372,3 +372,86 @@ async fn parameters_stand_in_any_order() {
         assert_eq!(value(&fresh.db, "k").await.as_deref(), Some("new"));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_waits_for_happens_in_its_turn() {
+    for fresh in testing::both().await.unwrap() {
+        let db = &fresh.db;
+        let seen = db
+            .write(async move |tx: &mut Tx<'_>| {
+                tx.query(sql!("INSERT INTO instance_settings (key, value) VALUES ($1, $2)"))
+                    .bind("a")
+                    .bind("1")
+                    .later()?;
+                let before = tx
+                    .query(sql!("SELECT value FROM instance_settings ORDER BY key"))
+                    .ask(|row| row.get::<String>(0))?;
+                tx.query(sql!("UPDATE instance_settings SET value = $2 WHERE key = $1"))
+                    .bind("a")
+                    .bind("2")
+                    .later()?;
+                let after = settings::find(tx, "a").await?;
+                // Goes with the commit.
+                tx.query(sql!("INSERT INTO instance_settings (key, value) VALUES ($1, $2)"))
+                    .bind("b")
+                    .bind("3")
+                    .later()?;
+                Ok::<_, Error>((before.all(tx).await?, after))
+            })
+            .await
+            .unwrap();
+        assert_eq!(seen, (vec!["1".to_owned()], Some("2".to_owned())));
+        assert_eq!(value(db, "a").await.as_deref(), Some("2"));
+        assert_eq!(value(db, "b").await.as_deref(), Some("3"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_of_what_nobody_waits_for_undoes_everything() {
+    for fresh in testing::both().await.unwrap() {
+        let db = &fresh.db;
+        let twice = async |tx: &mut Tx<'_>| {
+            settings::put(tx, "kept", "no").await?;
+            for _ in 0..2 {
+                tx.query(sql!("INSERT INTO instance_settings (key, value) VALUES ($1, $2)"))
+                    .bind("a")
+                    .bind("1")
+                    .later()?;
+            }
+            Ok(())
+        };
+        let refused: Result<(), Error> = db.write(twice).await;
+        assert!(
+            matches!(&refused, Err(Error::Taken(key)) if key == "instance_settings_pkey"),
+            "{refused:?}"
+        );
+        assert_eq!(value(db, "kept").await, None);
+        // The next one on the same connection is not troubled by it.
+        db.write(async |tx: &mut Tx<'_>| settings::put(tx, "kept", "yes").await)
+            .await
+            .unwrap();
+        assert_eq!(value(db, "kept").await.as_deref(), Some("yes"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_nobody_waits_for_leave_the_transaction_whole() {
+    for fresh in testing::both().await.unwrap() {
+        let db = &fresh.db;
+        for _ in 0..50 {
+            db.read(async |tx: &mut Tx<'_>| {
+                let asked = tx
+                    .query(sql!("SELECT key FROM instance_settings"))
+                    .ask(|row| row.get::<String>(0))?;
+                drop(asked);
+                settings::find(tx, "a").await
+            })
+            .await
+            .unwrap();
+            db.write(async |tx: &mut Tx<'_>| settings::put(tx, "a", "1").await)
+                .await
+                .unwrap();
+        }
+        assert_eq!(value(db, "a").await.as_deref(), Some("1"));
+    }
+}
