@@ -82,9 +82,7 @@ impl<'c> Dialogue<'c> {
 
     /// Leaves a statement to be sent with the next one that somebody waits for, or with the commit.
     pub(crate) fn leave(&self, sql: &'static str, binds: Vec<Value>, rows: Option<Slot>) {
-        self.unsent
-            .borrow_mut()
-            .push(Unsent { sql, binds, rows });
+        self.unsent.borrow_mut().push(Unsent { sql, binds, rows });
     }
 
     /// Runs a statement; the number of rows it changed.
@@ -141,9 +139,7 @@ impl<'c> Dialogue<'c> {
             prepared.push(self.client.prepare_cached(unsent.sql).await?);
         }
         let last = match statement {
-            Some((sql, binds, rows)) => {
-                Some((self.client.prepare_cached(sql).await?, binds, rows))
-            }
+            Some((sql, binds, rows)) => Some((self.client.prepare_cached(sql).await?, binds, rows)),
             None => None,
         };
         let began = self.state.get() == State::New;
@@ -206,8 +202,8 @@ impl<'c> Dialogue<'c> {
     /// Sends a last word and does not wait for the answer. Whoever gets the connection next is answered after it.
     fn hang_up(&self, word: &'static str) {
         if self.state.replace(State::Ended) == State::Open {
-            let _ = pin!(self.client.batch_execute(word))
-                .poll(&mut Context::from_waker(Waker::noop()));
+            let _ =
+                pin!(self.client.batch_execute(word)).poll(&mut Context::from_waker(Waker::noop()));
         }
     }
 }
@@ -231,11 +227,7 @@ async fn in_order<T>(mut futures: Vec<Pin<Box<dyn Future<Output = T> + '_>>>) ->
                 }
             }
         }
-        if open {
-            Poll::Pending
-        } else {
-            Poll::Ready(())
-        }
+        if open { Poll::Pending } else { Poll::Ready(()) }
     })
     .await;
     answers.into_iter().flatten().collect()

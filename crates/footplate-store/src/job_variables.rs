@@ -1,8 +1,8 @@
 //! Variables of single jobs: given when played, or from a dotenv report.
 
-use footplate_model::{GivenVariable, JobId};
+use footplate_model::{GivenVariable, JobId, VariableType};
 
-use crate::{Keys, Result, Tx, sql};
+use crate::{Asked, Keys, Result, Tx, sql};
 
 /// Replaces the manual (`dotenv` false) or dotenv variables of a job.
 pub async fn replace(
@@ -53,29 +53,44 @@ pub async fn list(
         .await
 }
 
-/// A variable of one of several jobs.
+/// A variable of one of several jobs, with its value encrypted.
 #[derive(Debug, Clone)]
 pub struct OfJob {
     /// The job.
     pub job: JobId,
     /// From a dotenv report; otherwise given when played.
     pub dotenv: bool,
-    /// The variable.
-    pub variable: GivenVariable,
+    key: String,
+    sealed: Vec<u8>,
+    variable_type: VariableType,
+    raw: bool,
+}
+
+impl OfJob {
+    /// The variable with its value.
+    ///
+    /// # Errors
+    /// It was encrypted with another key.
+    pub fn open(&self, keys: &Keys) -> Result<GivenVariable> {
+        Ok(GivenVariable {
+            key: self.key.clone(),
+            value: keys.decrypt(&self.sealed)?,
+            variable_type: self.variable_type,
+            raw: self.raw,
+        })
+    }
 }
 
 /// The variables of several jobs, of both kinds, in the order in which they came; `jobs` is a JSON list.
-pub async fn list_of_jobs(tx: &mut Tx<'_>, keys: &Keys, jobs: &str) -> Result<Vec<OfJob>> {
+pub fn ask_of_jobs(tx: &mut Tx<'_>, jobs: &str) -> Result<Asked<OfJob>> {
     tx.query(sql!(
         "SELECT job_id, dotenv, key, value, variable_type, raw FROM job_variables WHERE job_id IN (SELECT CAST(value AS BIGINT) FROM json_each($1)) ORDER BY id"
     ))
     .bind(jobs)
-    .all(|row| {
-        let sealed: Vec<u8> = row.get(3)?;
-        let variable = GivenVariable { key: row.get(2)?, value: keys.decrypt(&sealed)?, variable_type: row.get(4)?, raw: row.get(5)? };
-        Ok(OfJob { job: row.get(0)?, dotenv: row.get(1)?, variable })
+    .ask(|row| {
+        let mut c = row.columns();
+        Ok(OfJob { job: c.next()?, dotenv: c.next()?, key: c.next()?, sealed: c.next()?, variable_type: c.next()?, raw: c.next()? })
     })
-    .await
 }
 
 /// Gives a new attempt the manual variables of the one before.

@@ -9,7 +9,7 @@ pub use crate::job_lists::{
     count_of_pipeline, list_named, list_of_commit, list_of_project, list_of_runner,
     page_of_pipeline,
 };
-use crate::{Columns, Result, Row, Tx, sql};
+use crate::{Asked, Columns, Result, Row, Tx, sql};
 
 macro_rules! job_columns {
     () => {
@@ -97,40 +97,30 @@ pub async fn find_definition(tx: &mut Tx<'_>, id: i64) -> Result<Option<String>>
         .await
 }
 
-/// A job with what stands around it when it is claimed.
+/// A job of the queue with what stands around it when it is claimed.
 #[derive(Debug)]
 pub struct Waiting {
     /// The job.
     pub job: Job,
     /// What it was compiled to; empty where that is gone.
     pub definition: String,
-    /// Status of its stage.
-    pub stage: Option<Status>,
-    /// Position of the first stage of its pipeline.
-    pub first_stage: Option<i64>,
 }
 
-/// Several jobs with what stands around them, by id; `ids` is a JSON list.
-pub async fn list_waiting(tx: &mut Tx<'_>, ids: &str) -> Result<Vec<Waiting>> {
+/// Those of several jobs that are in the queue, by id; `ids` is a JSON list.
+pub fn ask_waiting(tx: &mut Tx<'_>, ids: &str) -> Result<Asked<Waiting>> {
     tx.query(sql!(concat!(
         "SELECT ",
         job_columns!(),
-        ", (SELECT d.definition FROM job_definitions d WHERE d.id = jobs.definition_id), \
-         (SELECT s.status FROM stages s WHERE s.pipeline_id = jobs.pipeline_id AND s.position = jobs.stage_idx), \
-         (SELECT MIN(s.position) FROM stages s WHERE s.pipeline_id = jobs.pipeline_id) \
-         FROM jobs WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each($1)) ORDER BY id"
+        ", (SELECT d.definition FROM job_definitions d WHERE d.id = jobs.definition_id) FROM jobs WHERE id IN (SELECT job_id FROM job_queue WHERE job_id IN (SELECT CAST(value AS BIGINT) FROM json_each($1))) ORDER BY id"
     )))
     .bind(ids)
-    .all(|row| {
+    .ask(|row| {
         let mut c = row.columns();
         Ok(Waiting {
             job: read_columns(&mut c)?,
             definition: c.next::<Option<String>>()?.unwrap_or_default(),
-            stage: c.next()?,
-            first_stage: c.next()?,
         })
     })
-    .await
 }
 
 /// The jobs of a pipeline that others may take something from: attempts that count, in stages before `stage` or with one of the names (a
@@ -373,7 +363,7 @@ pub async fn update_movement(tx: &mut Tx<'_>, job: &Job, now: Timestamp) -> Resu
 }
 
 /// Writes that jobs begin to run, who runs them and for how long each may; one statement for all.
-pub async fn begin(tx: &mut Tx<'_>, jobs: &[Job], now: Timestamp) -> Result<()> {
+pub fn begin(tx: &mut Tx<'_>, jobs: &[&Job], now: Timestamp) -> Result<()> {
     let rows: Vec<_> = jobs
         .iter()
         .map(|job| {
@@ -383,19 +373,21 @@ pub async fn begin(tx: &mut Tx<'_>, jobs: &[Job], now: Timestamp) -> Result<()> 
             })
         })
         .collect();
+    // PostgreSQL would read each row again for each of its fields.
     tx.query(sql!(
-        "UPDATE jobs SET status = 'running', processed = TRUE, started_at = $2, updated_at = $2, acked_at = NULL, runner_id = r.runner_id, \
-         runner_manager_id = r.manager_id, timeout = r.timeout, timeout_source = r.timeout_source, graceful_cancel = r.graceful \
-         FROM (SELECT CAST(json_extract(value, '$.id') AS BIGINT) AS id, CAST(json_extract(value, '$.runner') AS BIGINT) AS runner_id, \
-         CAST(json_extract(value, '$.manager') AS BIGINT) AS manager_id, CAST(json_extract(value, '$.timeout') AS BIGINT) AS timeout, \
-         json_extract(value, '$.source') AS timeout_source, CAST(json_extract(value, '$.graceful') AS BOOLEAN) AS graceful FROM json_each($1)) r \
+        sqlite "UPDATE jobs SET status = 'running', processed = TRUE, started_at = $2, updated_at = $2, acked_at = NULL, runner_id = r.runner, \
+         runner_manager_id = r.manager, timeout = r.timeout, timeout_source = r.source, graceful_cancel = r.graceful \
+         FROM (SELECT json_extract(value, '$.id') AS id, json_extract(value, '$.runner') AS runner, json_extract(value, '$.manager') AS manager, \
+         json_extract(value, '$.timeout') AS timeout, json_extract(value, '$.source') AS source, json_extract(value, '$.graceful') AS graceful \
+         FROM json_each($1)) r WHERE jobs.id = r.id",
+        postgres "UPDATE jobs SET status = 'running', processed = TRUE, started_at = $2, updated_at = $2, acked_at = NULL, runner_id = r.runner, \
+         runner_manager_id = r.manager, timeout = r.timeout, timeout_source = r.source, graceful_cancel = r.graceful \
+         FROM json_to_recordset(CAST(CAST($1 AS TEXT) AS JSON)) AS r (id BIGINT, runner BIGINT, manager BIGINT, timeout BIGINT, source TEXT, graceful BOOLEAN) \
          WHERE jobs.id = r.id"
     ))
     .bind(json(&rows))
     .bind(now)
-    .execute()
-    .await?;
-    Ok(())
+    .later()
 }
 
 /// The runner's first authenticated call for the job.

@@ -3,7 +3,7 @@
 use footplate_model::{JobId, Pipeline, PipelineId, ProjectId, Status, Timestamp, UserId};
 
 pub use crate::pipeline_lists::{Filter, Order, count, list};
-use crate::{Result, Row, Tx, jobs, sql};
+use crate::{Asked, Result, Row, Tx, jobs, sql};
 
 macro_rules! pipeline_columns {
     () => {
@@ -101,13 +101,17 @@ pub async fn insert(tx: &mut Tx<'_>, new: &Pipeline, push_key: Option<&str>) -> 
 
 /// Locks the pipeline by writing it (DESIGN §4), and gives it back.
 pub async fn lock(tx: &mut Tx<'_>, id: PipelineId) -> Result<Option<Pipeline>> {
+    Ok(ask_lock(tx, id)?.all(tx).await?.pop())
+}
+
+/// As [`lock`], with what is asked for next.
+pub fn ask_lock(tx: &mut Tx<'_>, id: PipelineId) -> Result<Asked<Pipeline>> {
     tx.query(sql!(concat!(
         "UPDATE pipelines SET lock_version = lock_version + 1 WHERE id = $1 RETURNING ",
         pipeline_columns!()
     )))
     .bind(id)
-    .optional(read)
-    .await
+    .ask(read)
 }
 
 /// The pipeline with this id.
@@ -227,12 +231,7 @@ pub struct Movement {
 }
 
 /// Writes a pipeline's movement.
-pub async fn set_movement(
-    tx: &mut Tx<'_>,
-    id: PipelineId,
-    to: &Movement,
-    now: Timestamp,
-) -> Result<()> {
+pub fn set_movement(tx: &mut Tx<'_>, id: PipelineId, to: &Movement, now: Timestamp) -> Result<()> {
     tx.query(sql!("UPDATE pipelines SET status = $2, started_at = $3, finished_at = $4, duration = $5, updated_at = $6 WHERE id = $1"))
         .bind(id)
         .bind(to.status)
@@ -240,9 +239,7 @@ pub async fn set_movement(
         .bind(to.finished_at)
         .bind(to.duration)
         .bind(now)
-        .execute()
-        .await?;
-    Ok(())
+        .later()
 }
 
 /// Sets the name.
@@ -305,13 +302,12 @@ pub async fn insert_facts(
 }
 
 /// The sealed variables of several pipelines, where they were given some; `ids` is a JSON list.
-pub async fn list_variables(tx: &mut Tx<'_>, ids: &str) -> Result<Vec<(PipelineId, Vec<u8>)>> {
+pub fn ask_variables(tx: &mut Tx<'_>, ids: &str) -> Result<Asked<(PipelineId, Vec<u8>)>> {
     tx.query(sql!(
         "SELECT pipeline_id, variables FROM pipeline_facts WHERE pipeline_id IN (SELECT CAST(value AS BIGINT) FROM json_each($1)) AND variables IS NOT NULL"
     ))
     .bind(ids)
-    .all(|row| Ok((row.get(0)?, row.get(1)?)))
-    .await
+    .ask(|row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// The why of every job, as JSON.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use footplate_model::{JobId, NamespaceId, PipelineId, ProjectId, RunnerId, Timestamp};
 use serde_json::{Value as Json, json};
 
-use crate::{Keys, Result, Row, Topic, Tx, id_list, rows::hex, sql, token_hash};
+use crate::{Asked, Keys, Result, Row, Topic, Tx, id_list, rows::hex, sql, token_hash};
 
 /// Projects with so many jobs on instance runners are all alike.
 const MANY: i64 = 100;
@@ -57,14 +57,14 @@ pub async fn delete(tx: &mut Tx<'_>, job: JobId) -> Result<bool> {
         == 1)
 }
 
-/// Takes several jobs out of the queue, for those who claim them; the ones that were still there. `jobs` is a JSON list.
-pub async fn take(tx: &mut Tx<'_>, jobs: &str) -> Result<Vec<JobId>> {
+/// Takes several jobs out of the queue, for those who claim them. Their pipelines are locked and the jobs were found in the queue
+/// after that, so they are there. `jobs` is a JSON list.
+pub fn take(tx: &mut Tx<'_>, jobs: &str) -> Result<()> {
     tx.query(sql!(
-        "DELETE FROM job_queue WHERE job_id IN (SELECT CAST(value AS BIGINT) FROM json_each($1)) RETURNING job_id"
+        "DELETE FROM job_queue WHERE job_id IN (SELECT CAST(value AS BIGINT) FROM json_each($1))"
     ))
     .bind(jobs)
-    .all(|row| row.get(0))
-    .await
+    .later()
 }
 
 /// The tag sets that are waiting. Steps from one to the next in the index, however many jobs wait.
@@ -78,6 +78,36 @@ pub async fn list_tag_sets(tx: &mut Tx<'_>) -> Result<Vec<String>> {
     .await
 }
 
+/// Candidates that a look at the queue brings, at most.
+pub const CANDIDATES: usize = 128;
+
+// Written into the statements: a planner that knows the limit need not plan them anew for each look.
+macro_rules! candidates {
+    () => {
+        "128"
+    };
+}
+
+/// Projects that a look at the queue considers, at most.
+const PROJECTS: usize = 64;
+
+macro_rules! projects {
+    () => {
+        "64"
+    };
+}
+
+/// A job of the queue that a runner may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Candidate {
+    /// The job.
+    pub job: JobId,
+    /// Its pipeline.
+    pub pipeline: PipelineId,
+    /// Its project.
+    pub project: ProjectId,
+}
+
 /// What a runner may take.
 #[derive(Debug, Clone)]
 pub struct Wanted {
@@ -85,8 +115,6 @@ pub struct Wanted {
     pub tag_sets: String,
     /// Only jobs on protected refs.
     pub protected_only: bool,
-    /// Candidates that are looked at.
-    pub limit: i64,
 }
 
 // Projects with waiting jobs: steps from one to the next in the index.
@@ -116,10 +144,7 @@ macro_rules! first_for_group {
 
 /// Candidates for an instance runner, fair between projects (`runner-protocol.md §3.2`): each next one is of the project that would
 /// have the fewest jobs on instance runners when those before it were taken. A hundred count as many as a thousand.
-pub async fn list_for_instance(
-    tx: &mut Tx<'_>,
-    wanted: &Wanted,
-) -> Result<Vec<(JobId, PipelineId)>> {
+pub async fn list_for_instance(tx: &mut Tx<'_>, wanted: &Wanted) -> Result<Vec<Candidate>> {
     let projects: Vec<(ProjectId, i64)> = tx
         .query(sql!(concat!(
             "WITH RECURSIVE ",
@@ -127,25 +152,30 @@ pub async fn list_for_instance(
             "SELECT id, running FROM (SELECT w.id, (SELECT COUNT(*) FROM (SELECT 1 FROM running_jobs r WHERE r.project_id = w.id AND r.instance_runner = TRUE \
              LIMIT 100) counted) AS running, ",
             first_for_instance!(),
-            " AS first FROM waiting w WHERE w.id IS NOT NULL) listed WHERE first IS NOT NULL ORDER BY running, first LIMIT $3"
+            " AS first FROM waiting w WHERE w.id IS NOT NULL) listed WHERE first IS NOT NULL ORDER BY running, first LIMIT ",
+            projects!()
         )))
         .bind(&wanted.tag_sets)
         .bind(wanted.protected_only)
-        .bind(wanted.limit)
         .all(|row| Ok((row.get(0)?, row.get(1)?)))
         .await?;
-    let enough = usize::try_from(wanted.limit).unwrap_or(usize::MAX);
+    // Beyond it a project that was not considered might be next.
+    let last = projects.last().filter(|_| projects.len() == PROJECTS);
+    let last = last.map_or(i64::MAX, |(_, running)| *running);
     let mut turns = Turns::default();
     let mut others = projects.into_iter().peekable();
     let mut list = Vec::new();
-    while list.len() < enough {
+    while list.len() < CANDIDATES {
         // Projects are read as their turn comes: those with as many running as the next turn has.
-        while let Some((project, running)) =
-            others.next_if(|(_, running)| turns.next().is_none_or(|next| *running <= next))
-        {
-            turns.add(running, of_project(tx, project, wanted).await?);
+        let next = turns.next().or(others.peek().map(|(_, running)| *running));
+        let turn = std::iter::from_fn(|| others.next_if(|(_, running)| Some(*running) <= next));
+        let turn: Vec<(ProjectId, i64)> = turn.collect();
+        let ids = turn.iter().map(|(project, _)| *project);
+        let jobs = of_projects(tx, ids, wanted).await?;
+        for ((_, running), jobs) in turn.iter().zip(jobs) {
+            turns.add(*running, jobs);
         }
-        match turns.take() {
+        match turns.take(last) {
             Some(next) => list.push(next),
             None => break,
         }
@@ -155,13 +185,13 @@ pub async fn list_for_instance(
 
 /// Whose turn it is: waiting jobs by project, the project with the fewest running first, then the one with the oldest job.
 #[derive(Default)]
-struct Turns(BTreeMap<(i64, JobId), VecDeque<(JobId, PipelineId)>>);
+struct Turns(BTreeMap<(i64, JobId), VecDeque<Candidate>>);
 
 impl Turns {
-    fn add(&mut self, running: i64, jobs: impl Into<VecDeque<(JobId, PipelineId)>>) {
+    fn add(&mut self, running: i64, jobs: impl Into<VecDeque<Candidate>>) {
         let jobs = jobs.into();
-        if let Some((first, _)) = jobs.front() {
-            self.0.insert((running, *first), jobs);
+        if let Some(first) = jobs.front() {
+            self.0.insert((running, first.job), jobs);
         }
     }
 
@@ -170,7 +200,9 @@ impl Turns {
         self.0.first_key_value().map(|((running, _), _)| *running)
     }
 
-    fn take(&mut self) -> Option<(JobId, PipelineId)> {
+    /// The next job, of a project that runs no more than `last`.
+    fn take(&mut self, last: i64) -> Option<Candidate> {
+        self.next().filter(|running| *running <= last)?;
         let ((running, _), mut jobs) = self.0.pop_first()?;
         let taken = jobs.pop_front();
         self.add((running + 1).min(MANY), jobs);
@@ -183,26 +215,24 @@ pub async fn list_for_group(
     tx: &mut Tx<'_>,
     group: NamespaceId,
     wanted: &Wanted,
-) -> Result<Vec<(JobId, PipelineId)>> {
+) -> Result<Vec<Candidate>> {
     let projects = tx
         .query(sql!(concat!(
-            "WITH RECURSIVE inside (id) AS (SELECT id FROM namespaces WHERE id = $4 UNION ALL \
+            "WITH RECURSIVE inside (id) AS (SELECT id FROM namespaces WHERE id = $3 UNION ALL \
              SELECT n.id FROM namespaces n JOIN inside i ON n.parent_id = i.id), ",
             waiting!(),
-            "SELECT id FROM (SELECT w.id, ",
+            "SELECT id, first FROM (SELECT w.id, ",
             first_for_group!(),
             " AS first FROM waiting w JOIN projects p ON p.id = w.id WHERE p.namespace_id IN (SELECT id FROM inside)) listed \
-             WHERE first IS NOT NULL ORDER BY first LIMIT $3"
+             WHERE first IS NOT NULL ORDER BY first LIMIT ",
+            projects!()
         )))
         .bind(&wanted.tag_sets)
         .bind(wanted.protected_only)
-        .bind(wanted.limit)
         .bind(group)
-        .all(|row| row.get(0))
+        .all(|row| Ok((row.get(0)?, row.get(1)?)))
         .await?;
-    let mut list = of_projects(tx, &projects, wanted).await?;
-    list.sort_unstable();
-    Ok(list)
+    oldest(tx, &projects, wanted).await
 }
 
 /// Candidates for a project runner, oldest first.
@@ -210,58 +240,70 @@ pub async fn list_for_project_runner(
     tx: &mut Tx<'_>,
     runner: RunnerId,
     wanted: &Wanted,
-) -> Result<Vec<(JobId, PipelineId)>> {
+) -> Result<Vec<Candidate>> {
     let projects = tx
         .query(sql!(concat!(
-            "SELECT id FROM (SELECT w.project_id AS id, ",
+            "SELECT id, first FROM (SELECT w.project_id AS id, ",
             "(SELECT q.job_id FROM job_queue q WHERE q.project_id = w.project_id AND (q.tags_key IN (SELECT value FROM json_each($1))) IS TRUE \
              AND ($2 = FALSE OR q.protected = TRUE) ORDER BY q.job_id LIMIT 1)",
-            " AS first FROM runner_projects w WHERE w.runner_id = $4) listed WHERE first IS NOT NULL ORDER BY first LIMIT $3"
+            " AS first FROM runner_projects w WHERE w.runner_id = $3) listed WHERE first IS NOT NULL ORDER BY first LIMIT ",
+            projects!()
         )))
         .bind(&wanted.tag_sets)
         .bind(wanted.protected_only)
-        .bind(wanted.limit)
         .bind(runner)
-        .all(|row| row.get(0))
+        .all(|row| Ok((row.get(0)?, row.get(1)?)))
         .await?;
-    let mut list = of_projects(tx, &projects, wanted).await?;
-    list.sort_unstable();
-    Ok(list)
+    oldest(tx, &projects, wanted).await
 }
 
-/// The oldest fitting jobs of projects that have some, project by project, until there are enough.
-async fn of_projects(
+/// The oldest fitting jobs of projects that come with the first of each, the oldest first.
+async fn oldest(
     tx: &mut Tx<'_>,
-    projects: &[ProjectId],
+    projects: &[(ProjectId, JobId)],
     wanted: &Wanted,
-) -> Result<Vec<(JobId, PipelineId)>> {
-    let enough = usize::try_from(wanted.limit).unwrap_or(usize::MAX);
-    let mut list: Vec<(JobId, PipelineId)> = Vec::new();
-    for project in projects {
-        if list.len() >= enough {
-            break;
-        }
-        list.extend(of_project(tx, *project, wanted).await?);
+) -> Result<Vec<Candidate>> {
+    let ids = projects.iter().map(|(project, _)| *project);
+    let mut list: Vec<Candidate> = of_projects(tx, ids, wanted).await?.concat();
+    list.sort_unstable();
+    list.truncate(CANDIDATES);
+    if let Some((_, last)) = projects.last().filter(|_| projects.len() == PROJECTS) {
+        // Beyond it a job of a project that was not considered might be older.
+        list.retain(|candidate| candidate.job <= *last);
     }
     Ok(list)
 }
 
-/// The oldest fitting jobs of a project.
-async fn of_project(
+/// The oldest fitting jobs of each project.
+async fn of_projects(
     tx: &mut Tx<'_>,
-    project: ProjectId,
+    projects: impl IntoIterator<Item = ProjectId>,
     wanted: &Wanted,
-) -> Result<Vec<(JobId, PipelineId)>> {
-    tx.query(sql!(
-        "SELECT job_id, pipeline_id FROM job_queue WHERE project_id = $1 AND (tags_key IN (SELECT value FROM json_each($2))) IS TRUE \
-         AND ($3 = FALSE OR protected = TRUE) ORDER BY job_id LIMIT $4"
-    ))
-    .bind(project)
-    .bind(&wanted.tag_sets)
-    .bind(wanted.protected_only)
-    .bind(wanted.limit)
-    .all(|row| Ok((row.get(0)?, row.get(1)?)))
-    .await
+) -> Result<Vec<Vec<Candidate>>> {
+    let mut asked = Vec::new();
+    for project in projects {
+        let of = tx.query(sql!(concat!(
+            "SELECT job_id, pipeline_id FROM job_queue WHERE project_id = $1 AND (tags_key IN (SELECT value FROM json_each($2))) IS TRUE \
+             AND ($3 = FALSE OR protected = TRUE) ORDER BY job_id LIMIT ",
+            candidates!()
+        )));
+        let of = of
+            .bind(project)
+            .bind(&wanted.tag_sets)
+            .bind(wanted.protected_only);
+        asked.push(of.ask(move |row| {
+            Ok(Candidate {
+                job: row.get(0)?,
+                pipeline: row.get(1)?,
+                project,
+            })
+        })?);
+    }
+    let mut lists = Vec::with_capacity(asked.len());
+    for asked in asked {
+        lists.push(asked.all(tx).await?);
+    }
+    Ok(lists)
 }
 
 /// Jobs that have waited since before `before`.
@@ -327,7 +369,7 @@ pub struct Handed<'h> {
 }
 
 /// Writes down that runners have jobs, with the jobs' tokens; one statement for all.
-pub async fn insert_running(
+pub fn insert_running(
     tx: &mut Tx<'_>,
     keys: &Keys,
     handed: &[Handed<'_>],
@@ -340,17 +382,18 @@ pub async fn insert_running(
             "hash": hex(&token_hash(of.token)), "token": hex(&keys.encrypt(of.token)?), "timeout": of.timeout,
         }));
     }
+    // PostgreSQL would read each row again for each of its fields.
     tx.query(sql!(
-        "INSERT INTO running_jobs (job_id, project_id, runner_id, instance_runner, token_hash, token, acked, started_at, seen_at, timeout) \
-         SELECT CAST(json_extract(value, '$.job') AS BIGINT), CAST(json_extract(value, '$.project') AS BIGINT), CAST(json_extract(value, '$.runner') AS BIGINT), \
-         CAST(json_extract(value, '$.instance') AS BOOLEAN), unhex(json_extract(value, '$.hash')), unhex(json_extract(value, '$.token')), FALSE, $2, $2, \
-         CAST(json_extract(value, '$.timeout') AS BIGINT) FROM json_each($1)"
+        sqlite "INSERT INTO running_jobs (job_id, project_id, runner_id, instance_runner, token_hash, token, acked, started_at, seen_at, timeout) \
+         SELECT json_extract(value, '$.job'), json_extract(value, '$.project'), json_extract(value, '$.runner'), json_extract(value, '$.instance'), \
+         unhex(json_extract(value, '$.hash')), unhex(json_extract(value, '$.token')), FALSE, $2, $2, json_extract(value, '$.timeout') FROM json_each($1)",
+        postgres "INSERT INTO running_jobs (job_id, project_id, runner_id, instance_runner, token_hash, token, acked, started_at, seen_at, timeout) \
+         SELECT r.job, r.project, r.runner, r.instance, decode(r.hash, 'hex'), decode(r.token, 'hex'), FALSE, $2, $2, r.timeout \
+         FROM json_to_recordset(CAST(CAST($1 AS TEXT) AS JSON)) AS r (job BIGINT, project BIGINT, runner BIGINT, instance BOOLEAN, hash TEXT, token TEXT, timeout BIGINT)"
     ))
     .bind(Json::from(rows).to_string())
     .bind(now)
-    .execute()
-    .await?;
-    Ok(())
+    .later()
 }
 
 /// The executing job with this token.
@@ -367,20 +410,6 @@ pub async fn find_running(tx: &mut Tx<'_>, job: JobId) -> Result<Option<Running>
         .bind(job)
         .optional(read)
         .await
-}
-
-/// The token of an executing job, which is masked in its trace.
-pub async fn find_running_token(
-    tx: &mut Tx<'_>,
-    keys: &Keys,
-    job: JobId,
-) -> Result<Option<String>> {
-    let sealed = tx
-        .query(sql!("SELECT token FROM running_jobs WHERE job_id = $1"))
-        .bind(job)
-        .optional(|row| row.get::<Vec<u8>>(0))
-        .await?;
-    sealed.map(|sealed| keys.decrypt(&sealed)).transpose()
 }
 
 /// A contact of the runner that took the job; `false` when that was taken back meanwhile.
@@ -431,24 +460,14 @@ pub async fn touch_all_running(tx: &mut Tx<'_>, now: Timestamp) -> Result<u64> {
         .await
 }
 
-/// How many jobs a runner executes.
-pub async fn count_running_of_runner(tx: &mut Tx<'_>, runner: RunnerId) -> Result<i64> {
+/// Jobs of several projects that instance runners execute, each counted to six, since more are shown as `5+`; `projects` is a JSON list.
+pub fn ask_running_on_instance(tx: &mut Tx<'_>, projects: &str) -> Result<Asked<(ProjectId, i64)>> {
     tx.query(sql!(
-        "SELECT COUNT(*) FROM running_jobs WHERE runner_id = $1"
+        "SELECT id, (SELECT COUNT(*) FROM (SELECT 1 FROM running_jobs r WHERE r.project_id = id AND r.instance_runner = TRUE LIMIT 6) counted) \
+         FROM projects WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each($1))"
     ))
-    .bind(runner)
-    .one("count", |row| row.get(0))
-    .await
-}
-
-/// Jobs of a project that instance runners execute; counts to six, since more are shown as `5+`.
-pub async fn count_running_on_instance(tx: &mut Tx<'_>, project: ProjectId) -> Result<i64> {
-    tx.query(sql!(
-        "SELECT COUNT(*) FROM (SELECT 1 FROM running_jobs WHERE project_id = $1 AND instance_runner = TRUE LIMIT 6) counted"
-    ))
-    .bind(project)
-    .one("count", |row| row.get(0))
-    .await
+    .bind(projects)
+    .ask(|row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// How many jobs wait for a runner.
@@ -459,12 +478,11 @@ pub async fn count(tx: &mut Tx<'_>) -> Result<i64> {
 }
 
 /// How many jobs wait for a runner; counts to a thousand.
-pub async fn count_to_thousand(tx: &mut Tx<'_>) -> Result<i64> {
+pub fn ask_count_to_thousand(tx: &mut Tx<'_>) -> Result<Asked<i64>> {
     tx.query(sql!(
         "SELECT COUNT(*) FROM (SELECT 1 FROM job_queue LIMIT 1000) counted"
     ))
-    .one("count", |row| row.get(0))
-    .await
+    .ask(|row| row.get(0))
 }
 
 /// How many jobs execute.

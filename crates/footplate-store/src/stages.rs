@@ -2,7 +2,7 @@
 
 use footplate_model::{PipelineId, Stage, Status};
 
-use crate::{Result, Row, Tx, sql};
+use crate::{Asked, Result, Row, Tx, sql};
 
 fn read(row: &Row<'_>) -> Result<Stage> {
     let mut c = row.columns();
@@ -40,8 +40,17 @@ pub async fn list(tx: &mut Tx<'_>, pipeline: PipelineId) -> Result<Vec<Stage>> {
     tx.query(sql!("SELECT id, pipeline_id, position, name, status FROM stages WHERE pipeline_id = $1 ORDER BY position")).bind(pipeline).all(read).await
 }
 
+/// The stages of several pipelines; `pipelines` is a JSON list.
+pub fn ask_of_pipelines(tx: &mut Tx<'_>, pipelines: &str) -> Result<Asked<Stage>> {
+    tx.query(sql!(
+        "SELECT id, pipeline_id, position, name, status FROM stages WHERE pipeline_id IN (SELECT CAST(value AS BIGINT) FROM json_each($1)) ORDER BY pipeline_id, position"
+    ))
+    .bind(pipelines)
+    .ask(read)
+}
+
 /// Writes the status of a stage.
-pub async fn set_status(
+pub fn set_status(
     tx: &mut Tx<'_>,
     pipeline: PipelineId,
     position: i64,
@@ -53,7 +62,5 @@ pub async fn set_status(
     .bind(pipeline)
     .bind(position)
     .bind(status)
-    .execute()
-    .await?;
-    Ok(())
+    .later()
 }

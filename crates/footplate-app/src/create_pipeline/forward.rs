@@ -1,6 +1,6 @@
 //! What a bridge knows, and the variables that it gives to its downstream pipeline (`pipeline-processing.md §12.5`).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use footplate_ci::variables::{DirectOptions, Variable, expand_existing};
 use footplate_model::{GivenVariable, Project, VariableType};
@@ -12,7 +12,7 @@ use crate::{
     variables::{
         facts::CommitFacts,
         job::{JobContext, job_variables_of},
-        material::{Subject, materials},
+        material::{Subject, material},
         secrets::Protected,
     },
 };
@@ -52,11 +52,7 @@ impl App {
                     dotenv_from: &start.sources,
                     protected,
                 };
-                let material = materials(tx, &keys, &[subject], &mut HashMap::new())
-                    .await?
-                    .pop();
-                let material =
-                    material.ok_or_else(|| Error::internal("a bridge without variables"))?;
+                let material = material(tx, &keys, &subject).await?;
                 let context = JobContext {
                     server: &server,
                     project: &start.project,

@@ -92,9 +92,12 @@ impl Applier<'_> {
         match effect {
             Effect::UpdateJob(state) => self.update_job(tx, state).await,
             Effect::InsertJob { from, job } => self.insert_job(tx, *from, job).await,
-            Effect::SetStage { position, status } => {
-                Ok(stages::set_status(tx, self.loaded.pipeline.id, *position, *status).await?)
-            }
+            Effect::SetStage { position, status } => Ok(stages::set_status(
+                tx,
+                self.loaded.pipeline.id,
+                *position,
+                *status,
+            )?),
             Effect::SetPipeline(state) => {
                 let to = Movement {
                     status: state.status,
@@ -102,7 +105,7 @@ impl Applier<'_> {
                     finished_at: state.finished_at,
                     duration: state.duration,
                 };
-                pipelines::set_movement(tx, self.loaded.pipeline.id, &to, self.now).await?;
+                pipelines::set_movement(tx, self.loaded.pipeline.id, &to, self.now)?;
                 if state.status.is_completed() && state.status != self.loaded.pipeline.status {
                     let work = Work::PipelineEnded(self.loaded.pipeline.id);
                     plan(tx, &work, self.now).await?;

@@ -26,7 +26,7 @@ pub(crate) fn narrow(
 pub(crate) async fn begin(
     tx: &mut Tx<'_>,
     narrowed: &[Loaded],
-    assigned: &[Job],
+    assigned: &[&Job],
     now: Timestamp,
 ) -> Result<()> {
     let mut records: Vec<(PipelineId, String)> = Vec::with_capacity(assigned.len());
@@ -51,8 +51,8 @@ pub(crate) async fn begin(
         tx.wake(Topic::Project(loaded.pipeline.project_id));
         apply(tx, loaded, &others, now).await?;
     }
-    jobs::begin(tx, assigned, now).await?;
-    Ok(pipeline_events::append_all(tx, &records, now).await?)
+    jobs::begin(tx, assigned, now)?;
+    Ok(pipeline_events::append_all(tx, &records, now)?)
 }
 
 /// What [`jobs::begin`] and the claim write themselves.

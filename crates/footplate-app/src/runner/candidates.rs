@@ -1,20 +1,22 @@
 //! Which waiting jobs a runner may take, in the order in which it is offered them (`runner-protocol.md §3.1`, `§3.2`).
 
-use std::collections::BTreeSet;
-
-use footplate_model::{
-    JobId, NamespaceId, PipelineId, Runner, RunnerAccessLevel, RunnerId, RunnerType,
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    time::Duration,
 };
+
+use footplate_model::{JobId, NamespaceId, Runner, RunnerAccessLevel, RunnerId, RunnerType};
 use footplate_store::{
-    Tx,
-    queue::{self, Wanted},
+    Topic, Tx,
+    queue::{self, CANDIDATES, Candidate, Wanted},
 };
 use serde_json::Value as Json;
+use tokio::time::Instant;
 
-use crate::{Error, Result};
+use crate::{App, Error, Result};
 
-/// Candidates that one look brings.
-pub(super) const CANDIDATES: i64 = 45;
+/// Candidates are offered for no longer, because another process may have changed the queue.
+const FRESH: Duration = Duration::from_millis(50);
 
 /// What decides which jobs a runner is offered: runners that are alike are offered the same.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -56,11 +58,80 @@ impl Reach {
     }
 }
 
+/// Candidates of one kind of runners.
+pub(super) struct Offer {
+    pub(super) jobs: Vec<Candidate>,
+    /// The queue may have more.
+    full: bool,
+}
+
+/// What the queue offers. What nobody took is offered again as long as the queue was not woken.
+#[derive(Default)]
+pub(super) struct Offers {
+    /// How often the queue had been woken before it was read.
+    woken: u64,
+    read: Option<Instant>,
+    lists: HashMap<Reach, Offer>,
+    /// Jobs that wait, at most a thousand.
+    pub(super) queue_size: i64,
+}
+
+impl Offers {
+    /// Reads what is not known or may have changed; how often the queue had been woken before that.
+    pub(super) async fn renew(&mut self, app: &App, reaches: &[Reach]) -> Result<u64> {
+        let woken = app.db().wakes(Topic::Queue);
+        let fresh = self.read.is_some_and(|read| read.elapsed() < FRESH);
+        if !fresh || self.woken != woken {
+            *self = Self {
+                woken,
+                read: Some(Instant::now()),
+                ..Self::default()
+            };
+        }
+        self.lists
+            .retain(|_, offer| !offer.jobs.is_empty() || !offer.full);
+        let known = |reach: &&Reach| !self.lists.contains_key(*reach);
+        let unknown: Vec<Reach> = reaches.iter().filter(known).cloned().collect();
+        if unknown.is_empty() {
+            return Ok(woken);
+        }
+        let wanted = unknown.clone();
+        let (lists, queue_size) = app
+            .db()
+            .read(async move |tx: &mut Tx<'_>| {
+                let count = queue::ask_count_to_thousand(tx)?;
+                let lists = candidates(tx, &wanted).await?;
+                Ok::<_, Error>((lists, count.all(tx).await?))
+            })
+            .await?;
+        self.queue_size = queue_size.into_iter().sum();
+        let offers = lists.into_iter().map(|jobs| Offer {
+            full: jobs.len() >= CANDIDATES,
+            jobs,
+        });
+        self.lists.extend(unknown.into_iter().zip(offers));
+        Ok(woken)
+    }
+
+    pub(super) fn jobs(&self, reach: &Reach) -> &[Candidate] {
+        self.lists.get(reach).map_or(&[], |offer| &offer.jobs)
+    }
+
+    /// Whether the queue may have more for them.
+    pub(super) fn full(&self, reach: &Reach) -> bool {
+        self.lists.get(reach).is_some_and(|offer| offer.full)
+    }
+
+    /// Offers these to nobody any more.
+    pub(super) fn forget(&mut self, gone: &HashSet<JobId>) {
+        for offer in self.lists.values_mut() {
+            offer.jobs.retain(|one| !gone.contains(&one.job));
+        }
+    }
+}
+
 /// The candidates of several kinds of runners, in the order of `reaches`.
-pub(super) async fn candidates(
-    tx: &mut Tx<'_>,
-    reaches: &[Reach],
-) -> Result<Vec<Vec<(JobId, PipelineId)>>> {
+async fn candidates(tx: &mut Tx<'_>, reaches: &[Reach]) -> Result<Vec<Vec<Candidate>>> {
     let mut waiting = Vec::new();
     for set in queue::list_tag_sets(tx).await? {
         let tags: Vec<String> = serde_json::from_str(&set).map_err(Error::internal)?;
@@ -80,7 +151,6 @@ pub(super) async fn candidates(
         let wanted = Wanted {
             tag_sets: Json::from(sets).to_string(),
             protected_only: reach.protected_only,
-            limit: CANDIDATES,
         };
         lists.push(match reach.from {
             From::Instance => queue::list_for_instance(tx, &wanted).await?,

@@ -9,15 +9,16 @@ use footplate_model::{
 use footplate_pipeline::Event;
 use footplate_store::{
     Keys, Tx, id_list,
-    queue::{self, Handed},
+    queue::{self, Candidate, Handed},
 };
 use serde_json::{Map, Value as Json};
 
-use super::table::{Row, Table};
+use super::table::{Found, Row, Table};
 use crate::{
     App, Error, Result,
     definition::Definition,
     movement::{begin, happen_to, key, load},
+    variables::material::Sealed,
 };
 
 /// One who asks for a job.
@@ -31,7 +32,6 @@ pub(super) struct Ask {
 }
 
 /// A job that was taken.
-#[derive(Clone)]
 pub(super) struct Claimed {
     pub(super) pipeline: Arc<Pipeline>,
     pub(super) job: Job,
@@ -41,48 +41,68 @@ pub(super) struct Claimed {
     pub(super) project: Arc<Project>,
     pub(super) user: Option<Arc<User>>,
     pub(super) token: String,
+    /// Jobs of the project that run on instance runners, at most six; `None` where that does not matter.
+    pub(super) instance_jobs: Option<i64>,
+}
+
+/// A job that was taken for somebody.
+pub(super) struct Taken {
+    /// The place of its asker.
+    pub(super) place: usize,
+    pub(super) claimed: Claimed,
+    /// What is stored of its variables; an error spoils the job.
+    pub(super) sealed: Result<Sealed>,
 }
 
 /// What became of a look at the queue.
 #[derive(Default)]
 pub(super) struct Claims {
-    /// Jobs that were taken, each with the place of its asker.
-    pub(super) taken: Vec<(usize, Claimed)>,
+    /// Jobs that were taken.
+    pub(super) taken: Vec<Taken>,
     /// Jobs that must fail instead of running.
     pub(super) unfit: Vec<(JobId, PipelineId)>,
     /// Some were gone before they could be taken.
     pub(super) lost: bool,
+    /// Taken, unfit or lost: nobody needs to look at them again.
+    pub(super) gone: HashSet<JobId>,
 }
 
 impl App {
     /// Gives each asker the first of its candidates that fits, as far as they reach. All that is written is written at once.
     pub(super) async fn claim(
         &self,
-        asks: Arc<Vec<Ask>>,
-        offered: Vec<Vec<(JobId, PipelineId)>>,
+        asks: Vec<Ask>,
+        offered: Vec<Vec<Candidate>>,
     ) -> Result<Claims> {
         let (now, keys, app) = (self.now(), self.keys().clone(), self.clone());
-        self.db()
+        let moment = self.moment();
+        let (claims, found) = self
+            .db()
             .write(async move |tx: &mut Tx<'_>| {
                 let mut round = Round {
                     asks: &asks,
                     left: (0..asks.len()).collect(),
                     offered: offered.iter().map(|list| list.iter().copied()).collect(),
-                    gone: HashSet::new(),
                     claims: Claims::default(),
                 };
+                let mut found = Found::default();
                 loop {
                     let next = round.next();
                     if next.is_empty() {
                         break;
                     }
-                    let table = Table::read(tx, &app, &next, now).await?;
+                    let of: Vec<Candidate> = next.iter().map(|next| next.of).collect();
+                    let mut table = Table::read(tx, &app, &of, now).await?;
                     let chosen = round.choose(&table, &next);
-                    round.hand_out(tx, &keys, &table, chosen, now).await?;
+                    round.hand_out(tx, &keys, &mut table, chosen, now).await?;
+                    found = table.found;
                 }
-                Ok::<_, Error>(round.claims)
+                Ok::<_, Error>((round.claims, found))
             })
-            .await
+            .await?;
+        // The next claims find it in memory.
+        self.keep(moment, |kept| found.keep(kept));
+        Ok(claims)
     }
 
     /// Lets a job that may not run fail, if it still waits and still may not.
@@ -96,7 +116,7 @@ impl App {
                 let again = Candidate {
                     job,
                     pipeline,
-                    list: 0,
+                    project: loaded.pipeline.project_id,
                 };
                 let table = Table::read(tx, &app, &[again], now).await?;
                 if let Some(reason) = table.row(job).and_then(Row::refusal) {
@@ -118,17 +138,14 @@ struct Round<'r> {
     asks: &'r [Ask],
     /// Places of those who have nothing yet.
     left: Vec<usize>,
-    offered: Vec<std::iter::Copied<std::slice::Iter<'r, (JobId, PipelineId)>>>,
-    /// Taken, unfit or lost: nobody needs to look at them again.
-    gone: HashSet<JobId>,
+    offered: Vec<std::iter::Copied<std::slice::Iter<'r, Candidate>>>,
     claims: Claims,
 }
 
 /// A candidate, and the list that it stands on.
 #[derive(Clone, Copy)]
-pub(super) struct Candidate {
-    pub(super) job: JobId,
-    pub(super) pipeline: PipelineId,
+struct Next {
+    of: Candidate,
     list: usize,
 }
 
@@ -140,8 +157,8 @@ struct Chosen {
 
 impl Round<'_> {
     /// The candidates to look at next: of each list as many as there are askers left for it.
-    fn next(&mut self) -> Vec<Candidate> {
-        let (asks, left, gone) = (self.asks, &self.left, &self.gone);
+    fn next(&mut self) -> Vec<Next> {
+        let (asks, left, gone) = (self.asks, &self.left, &self.claims.gone);
         let mut next = Vec::new();
         for (list, offered) in self.offered.iter_mut().enumerate() {
             let wanted = left
@@ -149,88 +166,71 @@ impl Round<'_> {
                 .filter(|asker| asks[**asker].offered == list)
                 .count();
             let fresh = offered
-                .filter(|(job, _)| !gone.contains(job))
-                .map(|(job, pipeline)| Candidate {
-                    job,
-                    pipeline,
-                    list,
-                });
+                .filter(|of| !gone.contains(&of.job))
+                .map(|of| Next { of, list });
             next.extend(fresh.take(wanted));
         }
         next
     }
 
     /// Who gets what: each job goes to the first asker that is offered it and has the features for it.
-    fn choose(&mut self, table: &Table, next: &[Candidate]) -> Vec<Chosen> {
+    fn choose(&mut self, table: &Table, next: &[Next]) -> Vec<Chosen> {
         let mut chosen = Vec::new();
-        for candidate in next {
-            if self.gone.contains(&candidate.job) {
+        for Next { of, list } in next {
+            if self.claims.gone.contains(&of.job) {
                 continue;
             }
-            let Some(row) = table.row(candidate.job) else {
-                self.gone.insert(candidate.job);
+            let Some(row) = table.row(of.job) else {
+                self.claims.gone.insert(of.job);
                 self.claims.lost = true;
                 continue;
             };
             if row.refusal().is_some() {
-                self.gone.insert(candidate.job);
-                self.claims.unfit.push((candidate.job, candidate.pipeline));
+                self.claims.gone.insert(of.job);
+                self.claims.unfit.push((of.job, of.pipeline));
                 continue;
             }
             let demanded = row.definition.as_deref().map(demanded).unwrap_or_default();
             let fits = |asker: &usize| {
                 let ask = &self.asks[*asker];
                 let on = |name: &str| ask.features.get(name).is_some_and(|on| *on == true);
-                ask.offered == candidate.list && demanded.iter().all(|name| on(name))
+                ask.offered == *list && demanded.iter().all(|name| on(name))
             };
             if let Some(place) = self.left.iter().position(fits) {
                 let asker = self.left.remove(place);
-                self.gone.insert(candidate.job);
-                chosen.push(Chosen {
-                    asker,
-                    job: candidate.job,
-                });
+                self.claims.gone.insert(of.job);
+                chosen.push(Chosen { asker, job: of.job });
             }
         }
         chosen
     }
 
-    /// Takes the chosen jobs out of the queue and lets them run. Who comes too late for one asks on.
+    /// Takes the chosen jobs out of the queue and lets them run.
     async fn hand_out(
         &mut self,
         tx: &mut Tx<'_>,
         keys: &Keys,
-        table: &Table,
-        mut chosen: Vec<Chosen>,
+        table: &mut Table,
+        chosen: Vec<Chosen>,
         now: Timestamp,
     ) -> Result<()> {
         if chosen.is_empty() {
             return Ok(());
         }
-        let ids = id_list(chosen.iter().map(|chosen| chosen.job.0));
-        let taken: HashSet<JobId> = queue::take(tx, &ids).await?.into_iter().collect();
-        let late = chosen.extract_if(.., |chosen| !taken.contains(&chosen.job));
-        for chosen in late.collect::<Vec<_>>() {
-            self.claims.lost = true;
-            self.left.push(chosen.asker);
-        }
-        self.left.sort_unstable();
-        let claims: Vec<(usize, Claimed)> = chosen
+        queue::take(tx, &id_list(chosen.iter().map(|chosen| chosen.job.0)))?;
+        let taken: Vec<Taken> = chosen
             .iter()
             .filter_map(|chosen| {
-                let claimed = table.claimed(chosen.job, &self.asks[chosen.asker], now)?;
-                Some((chosen.asker, claimed))
+                let ask = &self.asks[chosen.asker];
+                table.taken(chosen.job, chosen.asker, ask, now)
             })
             .collect();
-        let assigned: Vec<Job> = claims
-            .iter()
-            .map(|(_, claimed)| claimed.job.clone())
-            .collect();
+        let assigned: Vec<&Job> = taken.iter().map(|taken| &taken.claimed.job).collect();
         begin(tx, &table.narrowed(&assigned), &assigned, now).await?;
-        let handed: Vec<Handed<'_>> = claims
+        let handed: Vec<Handed<'_>> = taken
             .iter()
-            .map(|(asker, claimed)| {
-                let runner = &self.asks[*asker].runner;
+            .map(|Taken { place, claimed, .. }| {
+                let runner = &self.asks[*place].runner;
                 Handed {
                     job_id: claimed.job.id,
                     project_id: claimed.project.id,
@@ -241,8 +241,8 @@ impl Round<'_> {
                 }
             })
             .collect();
-        queue::insert_running(tx, keys, &handed, now).await?;
-        self.claims.taken.extend(claims);
+        queue::insert_running(tx, keys, &handed, now)?;
+        self.claims.taken.extend(taken);
         Ok(())
     }
 }

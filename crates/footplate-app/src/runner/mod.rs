@@ -12,6 +12,7 @@ mod material;
 mod payload;
 mod register;
 mod report;
+mod service;
 mod table;
 mod trace;
 

@@ -74,7 +74,9 @@ impl App {
     /// Builds the payload of a job that was just claimed.
     pub(super) async fn assignment(&self, told: Told) -> Result<Assignment> {
         let now = self.now();
-        let (runner, claimed, ready) = (told.runner, told.claimed, told.ready?);
+        let (runner, claimed) = (told.runner, told.claimed);
+        let material = told.sealed?.open(self.keys())?;
+        let commit = self.commit_of_job(&claimed).await?;
         let sha = Sha::parse(&claimed.pipeline.sha)?;
         let repository = self.repository(claimed.project.id);
         let context = JobContext {
@@ -84,11 +86,11 @@ impl App {
             job: &claimed.job,
             definition: &claimed.definition,
             user: claimed.user.as_deref(),
-            commit: &ready.commit,
+            commit: &commit,
             runner: Some(&runner),
             token: Some(&claimed.token),
         };
-        let list = job_variables_of(&context, ready.material);
+        let list = job_variables_of(&context, material);
         let list = match claimed.definition.keyword("id_tokens").as_object() {
             Some(written) => {
                 let tokens = self.id_tokens(&claimed, &runner, written, &list).await?;
@@ -115,8 +117,6 @@ impl App {
             .unwrap_or(claimed.project.settings.ci_default_git_depth)
             .max(0);
         let cache = self.cache(&claimed, &variables, &repository, &sha).await?;
-        // The thread that read may still hold its share.
-        let claimed = Arc::unwrap_or_clone(claimed);
         Ok(Assignment {
             repo_url: variables
                 .last("CI_REPOSITORY_URL")
@@ -137,8 +137,8 @@ impl App {
                 .collect(),
             variables: variables.0,
             dependencies,
-            instance_jobs: ready.instance_jobs,
-            queue_size: ready.queue_size,
+            instance_jobs: claimed.instance_jobs,
+            queue_size: told.queue_size,
             job: claimed.job,
             project: claimed.project,
             pipeline: claimed.pipeline,
@@ -155,19 +155,21 @@ impl App {
         written: &serde_json::Map<String, Json>,
         list: &VariableList,
     ) -> Result<VariableList> {
-        let (at, now) = (claimed.clone(), self.now());
+        let now = self.now();
+        let (project, pipeline) = (claimed.project.id, Arc::clone(&claimed.pipeline));
+        let (user, name) = (claimed.job.user_id, claimed.job.environment.clone());
         let (level, facts, environment) = self
             .db()
             .read(async move |tx: &mut Tx<'_>| {
-                let level = match at.job.user_id {
-                    Some(id) => members::project_level(tx, at.project.id, id, now).await?,
+                let level = match user {
+                    Some(id) => members::project_level(tx, project, id, now).await?,
                     None => AccessLevel::NONE,
                 };
-                let environment = match &at.job.environment {
-                    Some(name) => environments::find_by_name(tx, at.project.id, name).await?,
+                let environment = match &name {
+                    Some(name) => environments::find_by_name(tx, project, name).await?,
                     None => None,
                 };
-                let facts = pipeline_facts(tx, &at.pipeline).await?;
+                let facts = pipeline_facts(tx, &pipeline).await?;
                 Ok::<_, Error>((level, facts, environment))
             })
             .await?;

@@ -6,23 +6,34 @@ use std::{
 };
 
 use footplate_model::{
-    FailureReason, Job, JobId, Pipeline, PipelineId, Project, Status, Timestamp, User,
-    policy::BuildsAccess,
+    FailureReason, Job, JobId, Pipeline, PipelineId, Project, ProjectId, RunnerType, Stage, Status,
+    Timestamp, User, UserId, policy::BuildsAccess,
 };
 use footplate_pipeline::StageState;
-use footplate_store::{Tx, artifacts, id_list, jobs, pipelines};
+use footplate_store::{
+    Keys, Tx, artifacts, id_list, jobs, pipelines,
+    queue::{self, Candidate},
+    stages,
+};
 
 use super::{
-    claim::{Ask, Candidate, Claimed, timeout},
+    claim::{Ask, Claimed, Taken, timeout},
     dependencies::{Giving, artifact_sources},
 };
 use crate::{
     App, Result,
     definition::Definition,
-    memory::{projects_of, users_of},
+    memory::{Kept, projects_of, users_of},
     movement::{Loaded, narrow},
     secrets::{JOB_TOKEN_PREFIX, random_token},
+    variables::{
+        material::{self, Sealed, Stored, Subject},
+        secrets::{Around, Protected},
+    },
 };
+
+/// So many jobs on instance runners are told of; more are shown as `5+`.
+const INSTANCE_JOBS: i64 = 6;
 
 /// One job that waits, with what stands around it.
 pub(super) struct Row {
@@ -35,6 +46,8 @@ pub(super) struct Row {
     project: Option<Arc<Project>>,
     user: Option<Arc<User>>,
     sources: Vec<Job>,
+    /// Until it is taken along.
+    sealed: Option<Result<Sealed>>,
     /// Something that it takes from another job is gone.
     missing: bool,
 }
@@ -42,6 +55,29 @@ pub(super) struct Row {
 /// The jobs of one look.
 pub(super) struct Table {
     rows: BTreeMap<JobId, Row>,
+    /// Jobs on instance runners by project, counted to six; those that are taken out of this table as well.
+    running: HashMap<ProjectId, i64>,
+    /// What of it the next looks need, too.
+    pub(super) found: Found,
+}
+
+/// Rows that seldom change.
+#[derive(Default)]
+pub(super) struct Found {
+    projects: HashMap<ProjectId, Arc<Project>>,
+    users: HashMap<UserId, Arc<User>>,
+    around: HashMap<ProjectId, Arc<Around>>,
+}
+
+impl Found {
+    pub(super) fn keep(&self, kept: &mut Kept) {
+        kept.keep_projects(&self.projects);
+        kept.keep_users(&self.users);
+        for (project, around) in &self.around {
+            let kept = kept.around.entry(*project);
+            kept.or_insert_with(|| Arc::clone(around));
+        }
+    }
 }
 
 impl Row {
@@ -74,31 +110,54 @@ impl Table {
     ) -> Result<Self> {
         // One after the other by their ids, so that two claims never wait for each other in a circle.
         let of: BTreeSet<PipelineId> = candidates.iter().map(|one| one.pipeline).collect();
-        let mut locked: HashMap<PipelineId, Arc<Pipeline>> = HashMap::new();
-        for id in of {
-            let pipeline = pipelines::lock(tx, id).await?;
-            locked.extend(pipeline.map(|pipeline| (id, Arc::new(pipeline))));
+        let mut locks = Vec::with_capacity(of.len());
+        for id in &of {
+            locks.push(pipelines::ask_lock(tx, *id)?);
         }
+        let stages = stages::ask_of_pipelines(tx, &id_list(of.iter().map(|id| id.0)))?;
+        let ids: BTreeSet<i64> = candidates.iter().map(|one| one.project.0).collect();
+        let running = queue::ask_running_on_instance(tx, &id_list(ids))?;
         let ids: BTreeSet<i64> = candidates.iter().map(|one| one.job.0).collect();
-        let mut found = jobs::list_waiting(tx, &id_list(ids)).await?;
-        found.retain(|waiting| waiting.job.status == Status::Pending);
-        let jobs = found.iter().map(|waiting| &waiting.job);
+        let waiting = jobs::ask_waiting(tx, &id_list(ids))?;
+        let jobs = candidates.iter().map(|one| one.job);
+        let stored = material::Asked::of(tx, of.into_iter(), jobs)?;
+        let mut locked: HashMap<PipelineId, Arc<Pipeline>> = HashMap::new();
+        for lock in locks {
+            let pipeline = lock.all(tx).await?.pop();
+            locked.extend(pipeline.map(|pipeline| (pipeline.id, Arc::new(pipeline))));
+        }
+        let mut first_stages: HashMap<PipelineId, i64> = HashMap::new();
+        let mut stages_of: HashMap<(PipelineId, i64), StageState> = HashMap::new();
+        for stage in stages.all(tx).await? {
+            let Stage {
+                pipeline_id: of,
+                position,
+                status,
+                ..
+            } = stage;
+            let first = first_stages.entry(of).or_insert(position);
+            *first = position.min(*first);
+            stages_of.insert((of, position), StageState { position, status });
+        }
+        let running = running.all(tx).await?.into_iter().collect();
+        let mut waiting = waiting.all(tx).await?;
+        let stored = stored.all(tx).await?;
+        waiting.retain(|waiting| waiting.job.status == Status::Pending);
+        let jobs = waiting.iter().map(|waiting| &waiting.job);
         let projects = projects_of(tx, app, jobs.clone().map(|job| job.project_id).collect());
         let projects = projects.await?;
         let users = users_of(tx, app, jobs.filter_map(|job| job.user_id).collect()).await?;
         let mut rows = BTreeMap::new();
-        for waiting in found {
+        for waiting in waiting {
             let job = waiting.job;
             let Some(pipeline) = locked.get(&job.pipeline_id) else {
                 continue;
             };
             let row = Row {
                 definition: Definition::parse(&waiting.definition).ok().map(Arc::new),
-                stage: waiting.stage.map(|status| StageState {
-                    position: job.stage_idx,
-                    status,
-                }),
-                first_stage: waiting.first_stage,
+                stage: stages_of.get(&(job.pipeline_id, job.stage_idx)).cloned(),
+                first_stage: first_stages.get(&job.pipeline_id).copied(),
+                sealed: None,
                 pipeline: Arc::clone(pipeline),
                 project: projects.get(&job.project_id).cloned(),
                 user: job.user_id.and_then(|user| users.get(&user).cloned()),
@@ -108,9 +167,46 @@ impl Table {
             };
             rows.insert(row.job.id, row);
         }
-        let mut table = Self { rows };
+        let around = app.kept().around.clone();
+        let mut table = Self {
+            rows,
+            running,
+            found: Found {
+                projects,
+                users,
+                around,
+            },
+        };
         table.read_sources(tx, now).await?;
+        table.read_material(tx, app.keys(), stored).await?;
         Ok(table)
+    }
+
+    /// What is stored of the variables of these jobs.
+    async fn read_material(
+        &mut self,
+        tx: &mut Tx<'_>,
+        keys: &Keys,
+        mut stored: Stored,
+    ) -> Result<()> {
+        let sources = self.rows.values().flat_map(|row| &row.sources);
+        stored.read_jobs(tx, sources.map(|job| job.id)).await?;
+        for row in self.rows.values_mut() {
+            let Some(project) = &row.project else {
+                continue;
+            };
+            let sources: Vec<JobId> = row.sources.iter().map(|job| job.id).collect();
+            let subject = Subject {
+                project,
+                pipeline: &row.pipeline,
+                job: &row.job,
+                dotenv_from: &sources,
+                protected: Protected::on(row.job.protected),
+            };
+            let around = &mut self.found.around;
+            row.sealed = Some(stored.material(tx, keys, &subject, around).await);
+        }
+        Ok(())
     }
 
     pub(super) fn row(&self, job: JobId) -> Option<&Row> {
@@ -148,13 +244,25 @@ impl Table {
         Ok(())
     }
 
-    /// A job as it is when a runner has it.
-    pub(super) fn claimed(&self, job: JobId, ask: &Ask, now: Timestamp) -> Option<Claimed> {
-        let row = self.rows.get(&job)?;
+    /// A job as it is when the asker at this place has it.
+    pub(super) fn taken(
+        &mut self,
+        job: JobId,
+        place: usize,
+        ask: &Ask,
+        now: Timestamp,
+    ) -> Option<Taken> {
+        let row = self.rows.get_mut(&job)?;
         let (definition, project) = (row.definition.clone()?, row.project.clone()?);
         let (seconds, source) = timeout(&definition, &project, &ask.runner);
         let graceful = ask.features.get("cancel_gracefully");
-        Some(Claimed {
+        let instance_jobs = (ask.runner.runner_type == RunnerType::Instance).then(|| {
+            let running = self.running.entry(row.job.project_id).or_default();
+            *running = (*running + 1).min(INSTANCE_JOBS);
+            *running
+        });
+        let sealed = row.sealed.take()?;
+        let claimed = Claimed {
             job: Job {
                 status: Status::Running,
                 started_at: Some(now),
@@ -166,16 +274,22 @@ impl Table {
                 ..row.job.clone()
             },
             pipeline: Arc::clone(&row.pipeline),
-            sources: row.sources.clone(),
+            sources: std::mem::take(&mut row.sources),
             definition,
             project,
             user: row.user.clone(),
             token: random_token(JOB_TOKEN_PREFIX),
+            instance_jobs,
+        };
+        Some(Taken {
+            place,
+            claimed,
+            sealed,
         })
     }
 
     /// The pipelines of these jobs, as the engine needs them to let the jobs begin.
-    pub(super) fn narrowed(&self, begun: &[Job]) -> Vec<Loaded> {
+    pub(super) fn narrowed(&self, begun: &[&Job]) -> Vec<Loaded> {
         let mut of_pipeline: BTreeMap<PipelineId, Vec<&Row>> = BTreeMap::new();
         let mut ids: Vec<JobId> = begun.iter().map(|job| job.id).collect();
         ids.sort_unstable();

@@ -1,4 +1,4 @@
-//! What the database knows for the variables of jobs, read with few statements for many jobs.
+//! What the database knows for the variables of jobs. What is encrypted stays so until it is needed.
 
 use std::{
     collections::{BTreeSet, HashMap, hash_map::Entry},
@@ -9,7 +9,9 @@ use footplate_model::{GivenVariable, Job, JobId, Pipeline, PipelineId, Project, 
 use footplate_store::{
     Keys, Tx,
     environments::{self, Environment},
-    id_list, job_variables, jobs, pipelines,
+    id_list,
+    job_variables::{self, OfJob},
+    jobs, pipelines,
 };
 
 use super::{
@@ -28,7 +30,7 @@ pub(crate) struct Subject<'s> {
     pub(crate) protected: Protected,
 }
 
-/// What is stored for one of them.
+/// What is stored for one job.
 pub(crate) struct Material {
     pub(crate) environment: Option<Environment>,
     pub(crate) pipeline: PipelineFacts,
@@ -40,62 +42,146 @@ pub(crate) struct Material {
     pub(crate) own: Vec<GivenVariable>,
 }
 
-/// The material of several jobs, in their order. What stands around their projects is added to what of it is known.
-pub(crate) async fn materials(
-    tx: &mut Tx<'_>,
-    keys: &Keys,
-    subjects: &[Subject<'_>],
-    around: &mut HashMap<ProjectId, Arc<Around>>,
-) -> Result<Vec<Material>> {
-    let given = given(tx, keys, subjects.iter().map(|of| of.pipeline.id)).await?;
-    let own = of_jobs(tx, keys, subjects).await?;
-    let mut facts: HashMap<PipelineId, PipelineFacts> = HashMap::new();
-    let mut list = Vec::with_capacity(subjects.len());
-    for of in subjects {
+/// The material of one job, still encrypted.
+pub(crate) struct Sealed {
+    environment: Option<Environment>,
+    pipeline: PipelineFacts,
+    around: Arc<Around>,
+    protected: Protected,
+    given: Option<Vec<u8>>,
+    dotenv: Vec<OfJob>,
+    own: Vec<OfJob>,
+}
+
+impl Sealed {
+    /// Decrypts it.
+    pub(crate) fn open(self, keys: &Keys) -> Result<Material> {
+        let open = |list: &[OfJob]| list.iter().map(|one| one.open(keys)).collect();
+        let dotenv: Result<_, footplate_store::Error> = open(&self.dotenv);
+        let own: Result<_, footplate_store::Error> = open(&self.own);
+        Ok(Material {
+            environment: self.environment,
+            pipeline: self.pipeline,
+            dotenv: dotenv?,
+            secrets: self.around.secrets(self.protected),
+            given: open_given(self.given.as_deref(), keys)?,
+            own: own?,
+        })
+    }
+}
+
+/// Variables given with pipelines and jobs, or made by jobs, as they are stored.
+#[derive(Default)]
+pub(crate) struct Stored {
+    given: HashMap<PipelineId, Vec<u8>>,
+    of_jobs: HashMap<JobId, Vec<OfJob>>,
+}
+
+/// They are asked for.
+pub(crate) struct Asked {
+    given: footplate_store::Asked<(PipelineId, Vec<u8>)>,
+    of_jobs: footplate_store::Asked<OfJob>,
+}
+
+impl Asked {
+    pub(crate) fn of(
+        tx: &mut Tx<'_>,
+        pipelines: impl Iterator<Item = PipelineId>,
+        jobs: impl Iterator<Item = JobId>,
+    ) -> Result<Self> {
+        let pipelines: BTreeSet<i64> = pipelines.map(|id| id.0).collect();
+        let jobs: BTreeSet<i64> = jobs.map(|id| id.0).collect();
+        Ok(Self {
+            given: pipelines::ask_variables(tx, &id_list(pipelines))?,
+            of_jobs: job_variables::ask_of_jobs(tx, &id_list(jobs))?,
+        })
+    }
+
+    pub(crate) async fn all(self, tx: &mut Tx<'_>) -> Result<Stored> {
+        let mut stored = Stored {
+            given: self.given.all(tx).await?.into_iter().collect(),
+            of_jobs: HashMap::new(),
+        };
+        stored.add(self.of_jobs.all(tx).await?);
+        Ok(stored)
+    }
+}
+
+impl Stored {
+    fn add(&mut self, variables: Vec<OfJob>) {
+        for variable in variables {
+            self.of_jobs.entry(variable.job).or_default().push(variable);
+        }
+    }
+
+    /// Reads the variables of more jobs.
+    pub(crate) async fn read_jobs(
+        &mut self,
+        tx: &mut Tx<'_>,
+        jobs: impl Iterator<Item = JobId>,
+    ) -> Result<()> {
+        let ids: BTreeSet<i64> = jobs.map(|id| id.0).collect();
+        if !ids.is_empty() {
+            let asked = job_variables::ask_of_jobs(tx, &id_list(ids))?;
+            self.add(asked.all(tx).await?);
+        }
+        Ok(())
+    }
+
+    fn of_job(&self, job: JobId, dotenv: bool) -> impl Iterator<Item = OfJob> {
+        let all = self.of_jobs.get(&job).into_iter().flatten();
+        all.filter(move |one| one.dotenv == dotenv).cloned()
+    }
+
+    /// The material of one of the jobs. What stands around its project is added to what of it is known.
+    pub(crate) async fn material(
+        &self,
+        tx: &mut Tx<'_>,
+        keys: &Keys,
+        of: &Subject<'_>,
+        around: &mut HashMap<ProjectId, Arc<Around>>,
+    ) -> Result<Sealed> {
         let (project, pipeline) = (of.project, of.pipeline);
         let around = match around.entry(project.id) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) => new.insert(Arc::new(Around::read(tx, keys, project).await?)),
-        };
-        let facts = match facts.entry(pipeline.id) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) => new.insert(pipeline_facts(tx, pipeline).await?),
+            Entry::Occupied(known) => Arc::clone(known.get()),
+            Entry::Vacant(new) => {
+                Arc::clone(new.insert(Arc::new(Around::read(tx, keys, project).await?)))
+            }
         };
         let environment = match &of.job.environment {
             Some(name) => environments::find_by_name(tx, project.id, name).await?,
             None => None,
         };
-        let of_job =
-            |job: JobId, dotenv: bool| own.get(&(job, dotenv)).cloned().unwrap_or_default();
-        list.push(Material {
+        Ok(Sealed {
             environment,
-            pipeline: facts.clone(),
+            pipeline: pipeline_facts(tx, pipeline).await?,
+            around,
+            protected: of.protected,
+            given: self.given.get(&pipeline.id).cloned(),
             dotenv: of
                 .dotenv_from
                 .iter()
-                .flat_map(|job| of_job(*job, true))
+                .flat_map(|job| self.of_job(*job, true))
                 .collect(),
-            secrets: around.secrets(of.protected),
-            given: given.get(&pipeline.id).cloned().unwrap_or_default(),
-            own: of_job(of.job.id, false),
-        });
+            own: self.of_job(of.job.id, false).collect(),
+        })
     }
-    Ok(list)
 }
 
-/// Variables given with pipelines.
-async fn given(
-    tx: &mut Tx<'_>,
-    keys: &Keys,
-    pipelines: impl Iterator<Item = PipelineId>,
-) -> Result<HashMap<PipelineId, Vec<GivenVariable>>> {
-    let ids: BTreeSet<i64> = pipelines.map(|id| id.0).collect();
-    let mut given = HashMap::new();
-    for (pipeline, sealed) in pipelines::list_variables(tx, &id_list(ids)).await? {
-        let variables = serde_json::from_str(&keys.decrypt(&sealed)?).map_err(Error::internal)?;
-        given.insert(pipeline, variables);
+/// The material of one job.
+pub(crate) async fn material(tx: &mut Tx<'_>, keys: &Keys, of: &Subject<'_>) -> Result<Material> {
+    let jobs = of.dotenv_from.iter().chain([&of.job.id]).copied();
+    let asked = Asked::of(tx, std::iter::once(of.pipeline.id), jobs)?;
+    let stored = asked.all(tx).await?;
+    let sealed = stored.material(tx, keys, of, &mut HashMap::new()).await?;
+    sealed.open(keys)
+}
+
+fn open_given(sealed: Option<&[u8]>, keys: &Keys) -> Result<Vec<GivenVariable>> {
+    match sealed {
+        Some(sealed) => serde_json::from_str(&keys.decrypt(sealed)?).map_err(Error::internal),
+        None => Ok(Vec::new()),
     }
-    Ok(given)
 }
 
 /// Variables given with a pipeline.
@@ -104,27 +190,9 @@ pub(crate) async fn pipeline_variables(
     keys: &Keys,
     pipeline: PipelineId,
 ) -> Result<Vec<GivenVariable>> {
-    let mut given = given(tx, keys, std::iter::once(pipeline)).await?;
-    Ok(given.remove(&pipeline).unwrap_or_default())
-}
-
-/// The variables of the jobs themselves and of those that they take from, by job and by whether they come from a dotenv report.
-async fn of_jobs(
-    tx: &mut Tx<'_>,
-    keys: &Keys,
-    subjects: &[Subject<'_>],
-) -> Result<HashMap<(JobId, bool), Vec<GivenVariable>>> {
-    let ids: BTreeSet<i64> = subjects
-        .iter()
-        .flat_map(|of| of.dotenv_from.iter().chain([&of.job.id]))
-        .map(|id| id.0)
-        .collect();
-    let mut own: HashMap<(JobId, bool), Vec<GivenVariable>> = HashMap::new();
-    for found in job_variables::list_of_jobs(tx, keys, &id_list(ids)).await? {
-        let of = own.entry((found.job, found.dotenv)).or_default();
-        of.push(found.variable);
-    }
-    Ok(own)
+    let asked = pipelines::ask_variables(tx, &id_list([pipeline.0]))?;
+    let sealed = asked.all(tx).await?.pop();
+    open_given(sealed.as_ref().map(|(_, sealed)| &**sealed), keys)
 }
 
 /// The pipeline of a job as variables tell of it.

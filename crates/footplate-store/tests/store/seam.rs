@@ -379,23 +379,29 @@ async fn what_nobody_waits_for_happens_in_its_turn() {
         let db = &fresh.db;
         let seen = db
             .write(async move |tx: &mut Tx<'_>| {
-                tx.query(sql!("INSERT INTO instance_settings (key, value) VALUES ($1, $2)"))
-                    .bind("a")
-                    .bind("1")
-                    .later()?;
+                tx.query(sql!(
+                    "INSERT INTO instance_settings (key, value) VALUES ($1, $2)"
+                ))
+                .bind("a")
+                .bind("1")
+                .later()?;
                 let before = tx
                     .query(sql!("SELECT value FROM instance_settings ORDER BY key"))
                     .ask(|row| row.get::<String>(0))?;
-                tx.query(sql!("UPDATE instance_settings SET value = $2 WHERE key = $1"))
-                    .bind("a")
-                    .bind("2")
-                    .later()?;
+                tx.query(sql!(
+                    "UPDATE instance_settings SET value = $2 WHERE key = $1"
+                ))
+                .bind("a")
+                .bind("2")
+                .later()?;
                 let after = settings::find(tx, "a").await?;
                 // Goes with the commit.
-                tx.query(sql!("INSERT INTO instance_settings (key, value) VALUES ($1, $2)"))
-                    .bind("b")
-                    .bind("3")
-                    .later()?;
+                tx.query(sql!(
+                    "INSERT INTO instance_settings (key, value) VALUES ($1, $2)"
+                ))
+                .bind("b")
+                .bind("3")
+                .later()?;
                 Ok::<_, Error>((before.all(tx).await?, after))
             })
             .await
@@ -413,10 +419,12 @@ async fn a_refusal_of_what_nobody_waits_for_undoes_everything() {
         let twice = async |tx: &mut Tx<'_>| {
             settings::put(tx, "kept", "no").await?;
             for _ in 0..2 {
-                tx.query(sql!("INSERT INTO instance_settings (key, value) VALUES ($1, $2)"))
-                    .bind("a")
-                    .bind("1")
-                    .later()?;
+                tx.query(sql!(
+                    "INSERT INTO instance_settings (key, value) VALUES ($1, $2)"
+                ))
+                .bind("a")
+                .bind("1")
+                .later()?;
             }
             Ok(())
         };

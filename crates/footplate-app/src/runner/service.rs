@@ -1,0 +1,333 @@
+//! The service at the desk. Requests that are held stay here. When the queue is woken it is looked at once for all of them, however many
+//! there are, and only those that got a job or whose time is over leave.
+//!
+//! While one look waits for its commit, the next can be made: it is offered what is not of a pipeline that the other has locked.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use footplate_model::PipelineId;
+use footplate_store::{Topic, queue::Candidate};
+use tokio::{
+    task::{self, JoinError, JoinSet},
+    time::Instant,
+};
+
+use super::{
+    candidates::{Offers, Reach},
+    claim::{Ask, Claims, Taken},
+    desk::{AT_ONCE, Answer, Asker},
+    greet::Greeted,
+    material::Told,
+};
+use crate::{App, Error, Result};
+
+/// Looks that go on at the same time.
+const LOOKS: usize = 2;
+/// How often one looks again at once when others were faster.
+const LATE: usize = 4;
+
+/// Somebody at the desk.
+struct Seeker {
+    of: Greeted,
+    reach: Reach,
+    /// The request came with the queue token of its first look: it may be held.
+    may_wait: bool,
+    end: Instant,
+    /// How often the queue had been woken before it was last looked at for this one.
+    seen: Option<u64>,
+    /// Looks in a row in which others were faster.
+    late: usize,
+    /// It did not fit what it was offered: the next time it is offered everything.
+    picky: bool,
+}
+
+/// What serves those at the desk.
+pub(super) struct Service<'s> {
+    app: &'s App,
+    held: Vec<Seeker>,
+    offers: Offers,
+    looks: JoinSet<Look>,
+    /// The pipelines that each of the looks locks.
+    locked: HashMap<task::Id, HashSet<PipelineId>>,
+    /// There is nothing to be gained before one of the looks ends.
+    blocked: bool,
+}
+
+/// A look at the queue that has ended.
+struct Look {
+    seekers: Vec<Seeker>,
+    /// How often the queue had been woken before.
+    woken: u64,
+    /// By the lists of the seekers' reaches.
+    share: HashMap<Reach, Share>,
+    claims: Result<Claims>,
+}
+
+/// What of the candidates for one kind of runners is offered in a look.
+#[derive(Debug, Clone, Copy, Default)]
+struct Share {
+    /// Others of them are of pipelines that another look has locked.
+    locked: bool,
+    /// Others of them are of pipelines that this look need not lock.
+    cut: bool,
+}
+
+impl<'s> Service<'s> {
+    pub(super) fn new(app: &'s App) -> Self {
+        Self {
+            app,
+            held: Vec::new(),
+            offers: Offers::default(),
+            looks: JoinSet::new(),
+            locked: HashMap::new(),
+            blocked: false,
+        }
+    }
+
+    /// Serves those at the desk until nobody is left.
+    pub(super) async fn run(mut self) {
+        let (app, desk) = (self.app, self.app.desk());
+        let mut queue = app.db().subscribe(Topic::Queue);
+        loop {
+            while let Some(ended) = self.looks.try_join_next_with_id() {
+                self.end(ended).await;
+            }
+            if self.looks.len() < LOOKS && !self.blocked {
+                let (newcomers, again) = (desk.newcomers(), self.restless());
+                if !newcomers.is_empty() || !again.is_empty() {
+                    // Whoever comes meanwhile gathers for the next look.
+                    self.visit(newcomers, again).await;
+                    self.send_away();
+                    continue;
+                }
+            }
+            if self.held.is_empty() && self.looks.is_empty() {
+                if desk.close() {
+                    return;
+                }
+                continue;
+            }
+            let looked = self.held.iter().filter(|seeker| seeker.seen.is_some());
+            let end = looked.map(|seeker| seeker.end).min();
+            let over = async {
+                match end {
+                    Some(end) => tokio::time::sleep_until(end).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = desk.bell.notified() => {}
+                () = queue.woken() => {}
+                Some(ended) = self.looks.join_next_with_id() => self.end(ended).await,
+                () = over => self.send_away(),
+            }
+        }
+    }
+
+    /// Takes those from the desk for whom the queue as it is now was not looked at.
+    fn restless(&mut self) -> Vec<Seeker> {
+        let woken = self.app.db().wakes(Topic::Queue);
+        let mut left = AT_ONCE;
+        let restless = self.held.extract_if(.., |seeker| {
+            let restless = left > 0 && seeker.seen != Some(woken);
+            left -= usize::from(restless);
+            restless
+        });
+        restless
+            .filter(|seeker| !seeker.of.asker.reply.is_closed())
+            .collect()
+    }
+
+    /// Greets newcomers and begins a look at the queue for them and for others.
+    async fn visit(&mut self, newcomers: Vec<Asker>, mut seekers: Vec<Seeker>) {
+        if !newcomers.is_empty() {
+            let greeted = self.app.greet(newcomers).await;
+            seekers.extend(greeted.into_iter().filter_map(|of| self.seat(of)));
+        }
+        seekers.retain(|seeker| !seeker.of.asker.reply.is_closed());
+        if seekers.is_empty() {
+            return;
+        }
+        let mut reaches: Vec<Reach> = Vec::new();
+        for seeker in &seekers {
+            if !reaches.contains(&seeker.reach) {
+                reaches.push(seeker.reach.clone());
+            }
+        }
+        match self.offers.renew(self.app, &reaches).await {
+            Ok(woken) => self.look(seekers, reaches, woken),
+            Err(error) => self.fail(seekers, &error),
+        }
+    }
+
+    /// Gives a newcomer its place; one that is paused goes at once.
+    fn seat(&self, of: Greeted) -> Option<Seeker> {
+        let token = self.app.queue_token(of.runner.id);
+        if of.runner.paused {
+            let _ = of.asker.reply.send(Ok(Answer::Nothing(token)));
+            return None;
+        }
+        let hold = self.app.settings().hold;
+        Some(Seeker {
+            may_wait: !hold.is_zero()
+                && of.asker.request.last_update.as_deref() == Some(token.as_str()),
+            reach: Reach::of(&of.runner),
+            end: Instant::now() + hold,
+            seen: None,
+            late: 0,
+            picky: false,
+            of,
+        })
+    }
+
+    /// Begins a look at the queue, if there is something for them.
+    fn look(&mut self, mut seekers: Vec<Seeker>, reaches: Vec<Reach>, woken: u64) {
+        let picky = seekers.iter().any(|seeker| seeker.picky);
+        if picky && !self.looks.is_empty() {
+            self.blocked = true;
+            self.held.extend(seekers);
+            return;
+        }
+        let asks: Vec<Ask> = seekers
+            .iter()
+            .map(|seeker| Ask {
+                runner: Arc::clone(&seeker.of.runner),
+                manager: seeker.of.manager,
+                features: seeker.of.asker.request.info.features.clone(),
+                offered: reaches
+                    .iter()
+                    .position(|reach| *reach == seeker.reach)
+                    .unwrap_or_default(),
+            })
+            .collect();
+        let busy: HashSet<PipelineId> = self.locked.values().flatten().copied().collect();
+        let lists: Vec<&[Candidate]> = reaches.iter().map(|of| self.offers.jobs(of)).collect();
+        let free = |of: &&Candidate| !busy.contains(&of.pipeline);
+        // Those whose turn it is, and what else is of the same pipelines.
+        let mut pipelines: HashSet<PipelineId> = HashSet::new();
+        for (list, candidates) in lists.iter().enumerate() {
+            let wanted = asks.iter().filter(|ask| ask.offered == list).count();
+            let wanted = if picky { usize::MAX } else { wanted };
+            let first = candidates.iter().filter(free).take(wanted);
+            pipelines.extend(first.map(|of| of.pipeline));
+        }
+        let mut offered: Vec<Vec<Candidate>> = Vec::with_capacity(lists.len());
+        let mut share: HashMap<Reach, Share> = HashMap::new();
+        for (reach, candidates) in reaches.into_iter().zip(lists) {
+            let mine = candidates
+                .iter()
+                .filter(|of| pipelines.contains(&of.pipeline));
+            let mine: Vec<Candidate> = mine.copied().collect();
+            let unlocked = candidates.iter().filter(free).count();
+            let of = Share {
+                locked: unlocked < candidates.len(),
+                cut: mine.len() < unlocked,
+            };
+            share.insert(reach, of);
+            offered.push(mine);
+        }
+        if pipelines.is_empty() {
+            for seeker in &mut seekers {
+                let locked = share.get(&seeker.reach).is_some_and(|share| share.locked);
+                self.blocked |= locked;
+                seeker.seen = (!locked).then_some(woken);
+            }
+            self.held.extend(seekers);
+            return;
+        }
+        let app = self.app.clone();
+        let look = self.looks.spawn(async move {
+            let claims = app.claim(asks, offered).await;
+            Look {
+                seekers,
+                woken,
+                share,
+                claims,
+            }
+        });
+        self.locked.insert(look.id(), pipelines);
+    }
+
+    /// Ends a look. Those who got a job leave.
+    async fn end(&mut self, ended: Result<(task::Id, Look), JoinError>) {
+        self.blocked = false;
+        let (id, look) = match ended {
+            Ok((id, look)) => (id, Some(look)),
+            // Whoever it was made for hears of it because nobody is there any more to answer.
+            Err(error) => (error.id(), None),
+        };
+        self.locked.remove(&id);
+        let Some(mut look) = look else {
+            self.offers = Offers::default();
+            return;
+        };
+        let claims = match look.claims {
+            Ok(claims) => claims,
+            Err(error) => return self.fail(look.seekers, &error),
+        };
+        self.offers.forget(&claims.gone);
+        // What was offered and is gone makes room for more; who was too late for something looks again, too.
+        let moved = !claims.taken.is_empty() || !claims.unfit.is_empty();
+        for seeker in &mut look.seekers {
+            let share = look.share.get(&seeker.reach).copied().unwrap_or_default();
+            seeker.late = if claims.lost { seeker.late + 1 } else { 0 };
+            seeker.picky = !seeker.picky && (share.cut || (share.locked && !moved));
+            let again = seeker.picky
+                || share.locked
+                || (claims.lost && seeker.late < LATE)
+                || (moved && self.offers.full(&seeker.reach));
+            seeker.seen = (!again).then_some(look.woken);
+        }
+        self.hand_over(&mut look.seekers, claims.taken);
+        self.held.extend(look.seekers);
+        for (job, pipeline) in claims.unfit {
+            if let Err(error) = self.app.fail_unfit(job, pipeline).await {
+                tracing::error!(%error, %job, "a job that may not run could not be failed");
+            }
+        }
+        self.send_away();
+    }
+
+    /// Takes those who got a job from the others and hands it to them.
+    fn hand_over(&mut self, seekers: &mut Vec<Seeker>, mut taken: Vec<Taken>) {
+        let left = &mut self.offers.queue_size;
+        *left = left.saturating_sub_unsigned(taken.len() as u64).max(0);
+        taken.sort_unstable_by_key(|taken| std::cmp::Reverse(taken.place));
+        for taken in taken {
+            let Greeted { asker, runner, .. } = seekers.remove(taken.place).of;
+            let told = Told {
+                runner,
+                claimed: taken.claimed,
+                sealed: taken.sealed,
+                queue_size: *left,
+            };
+            // Who hung up meanwhile does not take the job; it goes back to the queue when nobody calls for it.
+            let _ = asker.reply.send(Ok(Answer::Job(Box::new(told))));
+        }
+    }
+
+    fn fail(&mut self, seekers: Vec<Seeker>, error: &Error) {
+        tracing::error!(%error, "looking for jobs failed");
+        self.offers = Offers::default();
+        for seeker in seekers {
+            seeker.of.asker.refuse(Error::internal(error));
+        }
+    }
+
+    /// Answers those for whom there was nothing at the last look, where they may not wait or their time is over.
+    fn send_away(&mut self) {
+        let now = Instant::now();
+        let over = |seeker: &mut Seeker| !seeker.may_wait || seeker.end <= now;
+        let away = self
+            .held
+            .extract_if(.., |seeker| seeker.seen.is_some() && over(seeker));
+        for seeker in away {
+            let seen = seeker.seen.unwrap_or_default();
+            let token = self.app.queue_token_at(seeker.of.runner.id, seen);
+            let _ = seeker.of.asker.reply.send(Ok(Answer::Nothing(token)));
+        }
+    }
+}
