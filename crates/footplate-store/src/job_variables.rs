@@ -2,7 +2,7 @@
 
 use footplate_model::{GivenVariable, JobId, VariableType};
 
-use crate::{Asked, Keys, Result, Tx, sql};
+use crate::{Keys, Result, Tx, sql};
 
 /// Replaces the manual (`dotenv` false) or dotenv variables of a job.
 pub async fn replace(
@@ -82,15 +82,16 @@ impl OfJob {
 }
 
 /// The variables of several jobs, of both kinds, in the order in which they came; `jobs` is a JSON list.
-pub fn ask_of_jobs(tx: &mut Tx<'_>, jobs: &str) -> Result<Asked<OfJob>> {
+pub async fn list_of_jobs(tx: &mut Tx<'_>, jobs: &str) -> Result<Vec<OfJob>> {
     tx.query(sql!(
         "SELECT job_id, dotenv, key, value, variable_type, raw FROM job_variables WHERE job_id IN (SELECT CAST(value AS BIGINT) FROM json_each($1)) ORDER BY id"
     ))
     .bind(jobs)
-    .ask(|row| {
+    .all(|row| {
         let mut c = row.columns();
         Ok(OfJob { job: c.next()?, dotenv: c.next()?, key: c.next()?, sealed: c.next()?, variable_type: c.next()?, raw: c.next()? })
     })
+    .await
 }
 
 /// Gives a new attempt the manual variables of the one before.

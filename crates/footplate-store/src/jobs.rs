@@ -104,6 +104,10 @@ pub struct Waiting {
     pub job: Job,
     /// What it was compiled to; empty where that is gone.
     pub definition: String,
+    /// Status of its stage.
+    pub stage: Option<Status>,
+    /// It has variables of its own.
+    pub variables: bool,
 }
 
 /// Those of several jobs that are in the queue, by id; `ids` is a JSON list.
@@ -111,7 +115,10 @@ pub fn ask_waiting(tx: &mut Tx<'_>, ids: &str) -> Result<Asked<Waiting>> {
     tx.query(sql!(concat!(
         "SELECT ",
         job_columns!(),
-        ", (SELECT d.definition FROM job_definitions d WHERE d.id = jobs.definition_id) FROM jobs WHERE id IN (SELECT job_id FROM job_queue WHERE job_id IN (SELECT CAST(value AS BIGINT) FROM json_each($1))) ORDER BY id"
+        ", (SELECT d.definition FROM job_definitions d WHERE d.id = jobs.definition_id), \
+         (SELECT s.status FROM stages s WHERE s.pipeline_id = jobs.pipeline_id AND s.position = jobs.stage_idx), \
+         EXISTS (SELECT 1 FROM job_variables v WHERE v.job_id = jobs.id) \
+         FROM jobs WHERE id IN (SELECT job_id FROM job_queue WHERE job_id IN (SELECT CAST(value AS BIGINT) FROM json_each($1))) ORDER BY id"
     )))
     .bind(ids)
     .ask(|row| {
@@ -119,6 +126,8 @@ pub fn ask_waiting(tx: &mut Tx<'_>, ids: &str) -> Result<Asked<Waiting>> {
         Ok(Waiting {
             job: read_columns(&mut c)?,
             definition: c.next::<Option<String>>()?.unwrap_or_default(),
+            stage: c.next()?,
+            variables: c.next()?,
         })
     })
 }

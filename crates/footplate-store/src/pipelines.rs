@@ -3,7 +3,7 @@
 use footplate_model::{JobId, Pipeline, PipelineId, ProjectId, Status, Timestamp, UserId};
 
 pub use crate::pipeline_lists::{Filter, Order, count, list};
-use crate::{Asked, Result, Row, Tx, jobs, sql};
+use crate::{Asked, Columns, Result, Row, Tx, jobs, sql};
 
 macro_rules! pipeline_columns {
     () => {
@@ -14,7 +14,10 @@ macro_rules! pipeline_columns {
 pub(crate) use pipeline_columns;
 
 pub(crate) fn read(row: &Row<'_>) -> Result<Pipeline> {
-    let mut c = row.columns();
+    read_columns(&mut row.columns())
+}
+
+fn read_columns(c: &mut Columns<'_>) -> Result<Pipeline> {
     Ok(Pipeline {
         id: c.next()?,
         iid: c.next()?,
@@ -101,17 +104,43 @@ pub async fn insert(tx: &mut Tx<'_>, new: &Pipeline, push_key: Option<&str>) -> 
 
 /// Locks the pipeline by writing it (DESIGN §4), and gives it back.
 pub async fn lock(tx: &mut Tx<'_>, id: PipelineId) -> Result<Option<Pipeline>> {
-    Ok(ask_lock(tx, id)?.all(tx).await?.pop())
-}
-
-/// As [`lock`], with what is asked for next.
-pub fn ask_lock(tx: &mut Tx<'_>, id: PipelineId) -> Result<Asked<Pipeline>> {
     tx.query(sql!(concat!(
         "UPDATE pipelines SET lock_version = lock_version + 1 WHERE id = $1 RETURNING ",
         pipeline_columns!()
     )))
     .bind(id)
-    .ask(read)
+    .optional(read)
+    .await
+}
+
+/// A locked pipeline with what a claim has to know around it.
+#[derive(Debug)]
+pub struct Locked {
+    /// The pipeline.
+    pub pipeline: Pipeline,
+    /// The variables given with it, encrypted.
+    pub variables: Option<Vec<u8>>,
+    /// Position of its first stage.
+    pub first_stage: Option<i64>,
+}
+
+/// Locks a pipeline for claims from it.
+pub fn ask_locked(tx: &mut Tx<'_>, id: PipelineId) -> Result<Asked<Locked>> {
+    tx.query(sql!(concat!(
+        "UPDATE pipelines SET lock_version = lock_version + 1 WHERE id = $1 RETURNING ",
+        pipeline_columns!(),
+        ", (SELECT f.variables FROM pipeline_facts f WHERE f.pipeline_id = pipelines.id), \
+         (SELECT MIN(s.position) FROM stages s WHERE s.pipeline_id = pipelines.id)"
+    )))
+    .bind(id)
+    .ask(|row| {
+        let mut c = row.columns();
+        Ok(Locked {
+            pipeline: read_columns(&mut c)?,
+            variables: c.next()?,
+            first_stage: c.next()?,
+        })
+    })
 }
 
 /// The pipeline with this id.
@@ -301,13 +330,16 @@ pub async fn insert_facts(
     Ok(())
 }
 
-/// The sealed variables of several pipelines, where they were given some; `ids` is a JSON list.
-pub fn ask_variables(tx: &mut Tx<'_>, ids: &str) -> Result<Asked<(PipelineId, Vec<u8>)>> {
-    tx.query(sql!(
-        "SELECT pipeline_id, variables FROM pipeline_facts WHERE pipeline_id IN (SELECT CAST(value AS BIGINT) FROM json_each($1)) AND variables IS NOT NULL"
-    ))
-    .bind(ids)
-    .ask(|row| Ok((row.get(0)?, row.get(1)?)))
+/// The variables given with a pipeline, encrypted.
+pub async fn find_variables(tx: &mut Tx<'_>, id: PipelineId) -> Result<Option<Vec<u8>>> {
+    let found = tx
+        .query(sql!(
+            "SELECT variables FROM pipeline_facts WHERE pipeline_id = $1"
+        ))
+        .bind(id)
+        .optional(|row| row.get(0))
+        .await?;
+    Ok(found.flatten())
 }
 
 /// The why of every job, as JSON.

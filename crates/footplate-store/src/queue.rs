@@ -104,8 +104,8 @@ pub struct Candidate {
     pub job: JobId,
     /// Its pipeline.
     pub pipeline: PipelineId,
-    /// Its project.
-    pub project: ProjectId,
+    /// Jobs of its project on instance runners when those before it were taken; 0 for other runners.
+    pub running: i64,
 }
 
 /// What a runner may take.
@@ -206,7 +206,7 @@ impl Turns {
         let ((running, _), mut jobs) = self.0.pop_first()?;
         let taken = jobs.pop_front();
         self.add((running + 1).min(MANY), jobs);
-        taken
+        taken.map(|taken| Candidate { running, ..taken })
     }
 }
 
@@ -291,11 +291,11 @@ async fn of_projects(
             .bind(project)
             .bind(&wanted.tag_sets)
             .bind(wanted.protected_only);
-        asked.push(of.ask(move |row| {
+        asked.push(of.ask(|row| {
             Ok(Candidate {
                 job: row.get(0)?,
                 pipeline: row.get(1)?,
-                project,
+                running: 0,
             })
         })?);
     }
@@ -458,16 +458,6 @@ pub async fn touch_all_running(tx: &mut Tx<'_>, now: Timestamp) -> Result<u64> {
         .bind(now)
         .execute()
         .await
-}
-
-/// Jobs of several projects that instance runners execute, each counted to six, since more are shown as `5+`; `projects` is a JSON list.
-pub fn ask_running_on_instance(tx: &mut Tx<'_>, projects: &str) -> Result<Asked<(ProjectId, i64)>> {
-    tx.query(sql!(
-        "SELECT id, (SELECT COUNT(*) FROM (SELECT 1 FROM running_jobs r WHERE r.project_id = id AND r.instance_runner = TRUE LIMIT 6) counted) \
-         FROM projects WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each($1))"
-    ))
-    .bind(projects)
-    .ask(|row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// How many jobs wait for a runner.

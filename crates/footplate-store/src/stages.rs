@@ -2,7 +2,7 @@
 
 use footplate_model::{PipelineId, Stage, Status};
 
-use crate::{Asked, Result, Row, Tx, sql};
+use crate::{Result, Row, Tx, sql};
 
 fn read(row: &Row<'_>) -> Result<Stage> {
     let mut c = row.columns();
@@ -38,15 +38,6 @@ pub async fn insert(
 /// The stages of a pipeline in order.
 pub async fn list(tx: &mut Tx<'_>, pipeline: PipelineId) -> Result<Vec<Stage>> {
     tx.query(sql!("SELECT id, pipeline_id, position, name, status FROM stages WHERE pipeline_id = $1 ORDER BY position")).bind(pipeline).all(read).await
-}
-
-/// The stages of several pipelines; `pipelines` is a JSON list.
-pub fn ask_of_pipelines(tx: &mut Tx<'_>, pipelines: &str) -> Result<Asked<Stage>> {
-    tx.query(sql!(
-        "SELECT id, pipeline_id, position, name, status FROM stages WHERE pipeline_id IN (SELECT CAST(value AS BIGINT) FROM json_each($1)) ORDER BY pipeline_id, position"
-    ))
-    .bind(pipelines)
-    .ask(read)
 }
 
 /// Writes the status of a stage.

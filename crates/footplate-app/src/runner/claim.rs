@@ -21,6 +21,9 @@ use crate::{
     variables::material::Sealed,
 };
 
+/// So many jobs on instance runners are told of; more are shown as `5+`.
+const INSTANCE_JOBS: i64 = 6;
+
 /// One who asks for a job.
 #[derive(Debug)]
 pub(super) struct Ask {
@@ -116,7 +119,7 @@ impl App {
                 let again = Candidate {
                     job,
                     pipeline,
-                    project: loaded.pipeline.project_id,
+                    running: 0,
                 };
                 let table = Table::read(tx, &app, &[again], now).await?;
                 if let Some(reason) = table.row(job).and_then(Row::refusal) {
@@ -153,6 +156,8 @@ struct Next {
 struct Chosen {
     asker: usize,
     job: JobId,
+    /// Jobs of its project on instance runners.
+    running: i64,
 }
 
 impl Round<'_> {
@@ -199,7 +204,11 @@ impl Round<'_> {
             if let Some(place) = self.left.iter().position(fits) {
                 let asker = self.left.remove(place);
                 self.claims.gone.insert(of.job);
-                chosen.push(Chosen { asker, job: of.job });
+                chosen.push(Chosen {
+                    asker,
+                    job: of.job,
+                    running: of.running,
+                });
             }
         }
         chosen
@@ -222,7 +231,15 @@ impl Round<'_> {
             .iter()
             .filter_map(|chosen| {
                 let ask = &self.asks[chosen.asker];
-                table.taken(chosen.job, chosen.asker, ask, now)
+                let mut claimed = table.claimed(chosen.job, ask, now)?;
+                let on_instance = ask.runner.runner_type == RunnerType::Instance;
+                let running = (chosen.running + 1).min(INSTANCE_JOBS);
+                claimed.instance_jobs = on_instance.then_some(running);
+                Some(Taken {
+                    place: chosen.asker,
+                    sealed: table.sealed(chosen.job)?,
+                    claimed,
+                })
             })
             .collect();
         let assigned: Vec<&Job> = taken.iter().map(|taken| &taken.claimed.job).collect();

@@ -57,6 +57,11 @@ impl Desk {
         waiting.newcomers.drain(..some).collect()
     }
 
+    /// How many have come that have not been served.
+    pub(super) fn waiting(&self) -> usize {
+        self.lock().newcomers.len()
+    }
+
     /// Ends the service, unless somebody has come.
     pub(super) fn close(&self) -> bool {
         let mut waiting = self.lock();

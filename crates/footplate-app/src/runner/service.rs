@@ -50,10 +50,16 @@ pub(super) struct Service<'s> {
     held: Vec<Seeker>,
     offers: Offers,
     looks: JoinSet<Look>,
-    /// The pipelines that each of the looks locks.
-    locked: HashMap<task::Id, HashSet<PipelineId>>,
+    /// What each of the looks holds.
+    locked: HashMap<task::Id, Locked>,
     /// There is nothing to be gained before one of the looks ends.
     blocked: bool,
+}
+
+/// What a look holds.
+struct Locked {
+    pipelines: HashSet<PipelineId>,
+    seekers: usize,
 }
 
 /// A look at the queue that has ended.
@@ -95,7 +101,7 @@ impl<'s> Service<'s> {
             while let Some(ended) = self.looks.try_join_next_with_id() {
                 self.end(ended).await;
             }
-            if self.looks.len() < LOOKS && !self.blocked {
+            if self.may_look() {
                 let (newcomers, again) = (desk.newcomers(), self.restless());
                 if !newcomers.is_empty() || !again.is_empty() {
                     // Whoever comes meanwhile gathers for the next look.
@@ -125,6 +131,18 @@ impl<'s> Service<'s> {
                 () = over => self.send_away(),
             }
         }
+    }
+
+    /// Whether the next look may be made. Beside another one it is worth its statements only if it serves as many.
+    fn may_look(&self) -> bool {
+        let largest = self.locked.values().map(|of| of.seekers).max();
+        !self.blocked
+            && self.looks.len() < LOOKS
+            && largest.is_none_or(|largest| {
+                let woken = self.app.db().wakes(Topic::Queue);
+                let restless = self.held.iter().filter(|one| one.seen != Some(woken));
+                self.app.desk().waiting() + restless.count() >= largest
+            })
     }
 
     /// Takes those from the desk for whom the queue as it is now was not looked at.
@@ -203,7 +221,8 @@ impl<'s> Service<'s> {
                     .unwrap_or_default(),
             })
             .collect();
-        let busy: HashSet<PipelineId> = self.locked.values().flatten().copied().collect();
+        let busy = self.locked.values().flat_map(|of| &of.pipelines);
+        let busy: HashSet<PipelineId> = busy.copied().collect();
         let lists: Vec<&[Candidate]> = reaches.iter().map(|of| self.offers.jobs(of)).collect();
         let free = |of: &&Candidate| !busy.contains(&of.pipeline);
         // Those whose turn it is, and what else is of the same pipelines.
@@ -239,6 +258,7 @@ impl<'s> Service<'s> {
             return;
         }
         let app = self.app.clone();
+        let count = seekers.len();
         let look = self.looks.spawn(async move {
             let claims = app.claim(asks, offered).await;
             Look {
@@ -248,7 +268,11 @@ impl<'s> Service<'s> {
                 claims,
             }
         });
-        self.locked.insert(look.id(), pipelines);
+        let locked = Locked {
+            pipelines,
+            seekers: count,
+        };
+        self.locked.insert(look.id(), locked);
     }
 
     /// Ends a look. Those who got a job leave.

@@ -6,18 +6,14 @@ use std::{
 };
 
 use footplate_model::{
-    FailureReason, Job, JobId, Pipeline, PipelineId, Project, ProjectId, RunnerType, Stage, Status,
-    Timestamp, User, UserId, policy::BuildsAccess,
+    FailureReason, Job, JobId, Pipeline, PipelineId, Project, ProjectId, Status, Timestamp, User,
+    UserId, policy::BuildsAccess,
 };
 use footplate_pipeline::StageState;
-use footplate_store::{
-    Keys, Tx, artifacts, id_list, jobs, pipelines,
-    queue::{self, Candidate},
-    stages,
-};
+use footplate_store::{Keys, Tx, artifacts, id_list, jobs, pipelines, queue::Candidate};
 
 use super::{
-    claim::{Ask, Claimed, Taken, timeout},
+    claim::{Ask, Claimed, timeout},
     dependencies::{Giving, artifact_sources},
 };
 use crate::{
@@ -27,13 +23,10 @@ use crate::{
     movement::{Loaded, narrow},
     secrets::{JOB_TOKEN_PREFIX, random_token},
     variables::{
-        material::{self, Sealed, Stored, Subject},
+        material::{Sealed, Stored, Subject},
         secrets::{Around, Protected},
     },
 };
-
-/// So many jobs on instance runners are told of; more are shown as `5+`.
-const INSTANCE_JOBS: i64 = 6;
 
 /// One job that waits, with what stands around it.
 pub(super) struct Row {
@@ -46,6 +39,8 @@ pub(super) struct Row {
     project: Option<Arc<Project>>,
     user: Option<Arc<User>>,
     sources: Vec<Job>,
+    /// It has variables of its own.
+    variables: bool,
     /// Until it is taken along.
     sealed: Option<Result<Sealed>>,
     /// Something that it takes from another job is gone.
@@ -55,8 +50,6 @@ pub(super) struct Row {
 /// The jobs of one look.
 pub(super) struct Table {
     rows: BTreeMap<JobId, Row>,
-    /// Jobs on instance runners by project, counted to six; those that are taken out of this table as well.
-    running: HashMap<ProjectId, i64>,
     /// What of it the next looks need, too.
     pub(super) found: Found,
 }
@@ -111,37 +104,21 @@ impl Table {
         // One after the other by their ids, so that two claims never wait for each other in a circle.
         let of: BTreeSet<PipelineId> = candidates.iter().map(|one| one.pipeline).collect();
         let mut locks = Vec::with_capacity(of.len());
-        for id in &of {
-            locks.push(pipelines::ask_lock(tx, *id)?);
+        for id in of {
+            locks.push(pipelines::ask_locked(tx, id)?);
         }
-        let stages = stages::ask_of_pipelines(tx, &id_list(of.iter().map(|id| id.0)))?;
-        let ids: BTreeSet<i64> = candidates.iter().map(|one| one.project.0).collect();
-        let running = queue::ask_running_on_instance(tx, &id_list(ids))?;
         let ids: BTreeSet<i64> = candidates.iter().map(|one| one.job.0).collect();
         let waiting = jobs::ask_waiting(tx, &id_list(ids))?;
-        let jobs = candidates.iter().map(|one| one.job);
-        let stored = material::Asked::of(tx, of.into_iter(), jobs)?;
-        let mut locked: HashMap<PipelineId, Arc<Pipeline>> = HashMap::new();
+        let mut stored = Stored::default();
+        let mut locked: HashMap<PipelineId, (Arc<Pipeline>, Option<i64>)> = HashMap::new();
         for lock in locks {
-            let pipeline = lock.all(tx).await?.pop();
-            locked.extend(pipeline.map(|pipeline| (pipeline.id, Arc::new(pipeline))));
+            for of in lock.all(tx).await? {
+                let id = of.pipeline.id;
+                stored.give(id, of.variables);
+                locked.insert(id, (Arc::new(of.pipeline), of.first_stage));
+            }
         }
-        let mut first_stages: HashMap<PipelineId, i64> = HashMap::new();
-        let mut stages_of: HashMap<(PipelineId, i64), StageState> = HashMap::new();
-        for stage in stages.all(tx).await? {
-            let Stage {
-                pipeline_id: of,
-                position,
-                status,
-                ..
-            } = stage;
-            let first = first_stages.entry(of).or_insert(position);
-            *first = position.min(*first);
-            stages_of.insert((of, position), StageState { position, status });
-        }
-        let running = running.all(tx).await?.into_iter().collect();
         let mut waiting = waiting.all(tx).await?;
-        let stored = stored.all(tx).await?;
         waiting.retain(|waiting| waiting.job.status == Status::Pending);
         let jobs = waiting.iter().map(|waiting| &waiting.job);
         let projects = projects_of(tx, app, jobs.clone().map(|job| job.project_id).collect());
@@ -150,13 +127,17 @@ impl Table {
         let mut rows = BTreeMap::new();
         for waiting in waiting {
             let job = waiting.job;
-            let Some(pipeline) = locked.get(&job.pipeline_id) else {
+            let Some((pipeline, first_stage)) = locked.get(&job.pipeline_id) else {
                 continue;
             };
             let row = Row {
                 definition: Definition::parse(&waiting.definition).ok().map(Arc::new),
-                stage: stages_of.get(&(job.pipeline_id, job.stage_idx)).cloned(),
-                first_stage: first_stages.get(&job.pipeline_id).copied(),
+                stage: waiting.stage.map(|status| StageState {
+                    position: job.stage_idx,
+                    status,
+                }),
+                first_stage: *first_stage,
+                variables: waiting.variables,
                 sealed: None,
                 pipeline: Arc::clone(pipeline),
                 project: projects.get(&job.project_id).cloned(),
@@ -170,7 +151,6 @@ impl Table {
         let around = app.kept().around.clone();
         let mut table = Self {
             rows,
-            running,
             found: Found {
                 projects,
                 users,
@@ -189,8 +169,11 @@ impl Table {
         keys: &Keys,
         mut stored: Stored,
     ) -> Result<()> {
-        let sources = self.rows.values().flat_map(|row| &row.sources);
-        stored.read_jobs(tx, sources.map(|job| job.id)).await?;
+        let rows = self.rows.values();
+        let sources = rows.clone().flat_map(|row| &row.sources);
+        let own = rows.filter(|row| row.variables).map(|row| &row.job);
+        let ids = sources.chain(own).map(|job| job.id);
+        stored.read_jobs(tx, ids).await?;
         for row in self.rows.values_mut() {
             let Some(project) = &row.project else {
                 continue;
@@ -244,25 +227,18 @@ impl Table {
         Ok(())
     }
 
-    /// A job as it is when the asker at this place has it.
-    pub(super) fn taken(
-        &mut self,
-        job: JobId,
-        place: usize,
-        ask: &Ask,
-        now: Timestamp,
-    ) -> Option<Taken> {
+    /// What is stored of the variables of a job; once.
+    pub(super) fn sealed(&mut self, job: JobId) -> Option<Result<Sealed>> {
+        self.rows.get_mut(&job)?.sealed.take()
+    }
+
+    /// A job as it is when a runner has it.
+    pub(super) fn claimed(&mut self, job: JobId, ask: &Ask, now: Timestamp) -> Option<Claimed> {
         let row = self.rows.get_mut(&job)?;
         let (definition, project) = (row.definition.clone()?, row.project.clone()?);
         let (seconds, source) = timeout(&definition, &project, &ask.runner);
         let graceful = ask.features.get("cancel_gracefully");
-        let instance_jobs = (ask.runner.runner_type == RunnerType::Instance).then(|| {
-            let running = self.running.entry(row.job.project_id).or_default();
-            *running = (*running + 1).min(INSTANCE_JOBS);
-            *running
-        });
-        let sealed = row.sealed.take()?;
-        let claimed = Claimed {
+        Some(Claimed {
             job: Job {
                 status: Status::Running,
                 started_at: Some(now),
@@ -279,12 +255,7 @@ impl Table {
             project,
             user: row.user.clone(),
             token: random_token(JOB_TOKEN_PREFIX),
-            instance_jobs,
-        };
-        Some(Taken {
-            place,
-            claimed,
-            sealed,
+            instance_jobs: None,
         })
     }
 

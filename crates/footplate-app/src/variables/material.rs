@@ -77,44 +77,14 @@ pub(crate) struct Stored {
     of_jobs: HashMap<JobId, Vec<OfJob>>,
 }
 
-/// They are asked for.
-pub(crate) struct Asked {
-    given: footplate_store::Asked<(PipelineId, Vec<u8>)>,
-    of_jobs: footplate_store::Asked<OfJob>,
-}
-
-impl Asked {
-    pub(crate) fn of(
-        tx: &mut Tx<'_>,
-        pipelines: impl Iterator<Item = PipelineId>,
-        jobs: impl Iterator<Item = JobId>,
-    ) -> Result<Self> {
-        let pipelines: BTreeSet<i64> = pipelines.map(|id| id.0).collect();
-        let jobs: BTreeSet<i64> = jobs.map(|id| id.0).collect();
-        Ok(Self {
-            given: pipelines::ask_variables(tx, &id_list(pipelines))?,
-            of_jobs: job_variables::ask_of_jobs(tx, &id_list(jobs))?,
-        })
-    }
-
-    pub(crate) async fn all(self, tx: &mut Tx<'_>) -> Result<Stored> {
-        let mut stored = Stored {
-            given: self.given.all(tx).await?.into_iter().collect(),
-            of_jobs: HashMap::new(),
-        };
-        stored.add(self.of_jobs.all(tx).await?);
-        Ok(stored)
-    }
-}
-
 impl Stored {
-    fn add(&mut self, variables: Vec<OfJob>) {
-        for variable in variables {
-            self.of_jobs.entry(variable.job).or_default().push(variable);
-        }
+    /// Adds what was given with a pipeline.
+    pub(crate) fn give(&mut self, pipeline: PipelineId, variables: Option<Vec<u8>>) {
+        let variables = variables.map(|variables| (pipeline, variables));
+        self.given.extend(variables);
     }
 
-    /// Reads the variables of more jobs.
+    /// Reads the variables of jobs, if there are any.
     pub(crate) async fn read_jobs(
         &mut self,
         tx: &mut Tx<'_>,
@@ -122,8 +92,9 @@ impl Stored {
     ) -> Result<()> {
         let ids: BTreeSet<i64> = jobs.map(|id| id.0).collect();
         if !ids.is_empty() {
-            let asked = job_variables::ask_of_jobs(tx, &id_list(ids))?;
-            self.add(asked.all(tx).await?);
+            for variable in job_variables::list_of_jobs(tx, &id_list(ids)).await? {
+                self.of_jobs.entry(variable.job).or_default().push(variable);
+            }
         }
         Ok(())
     }
@@ -170,9 +141,13 @@ impl Stored {
 
 /// The material of one job.
 pub(crate) async fn material(tx: &mut Tx<'_>, keys: &Keys, of: &Subject<'_>) -> Result<Material> {
+    let mut stored = Stored::default();
+    stored.give(
+        of.pipeline.id,
+        pipelines::find_variables(tx, of.pipeline.id).await?,
+    );
     let jobs = of.dotenv_from.iter().chain([&of.job.id]).copied();
-    let asked = Asked::of(tx, std::iter::once(of.pipeline.id), jobs)?;
-    let stored = asked.all(tx).await?;
+    stored.read_jobs(tx, jobs).await?;
     let sealed = stored.material(tx, keys, of, &mut HashMap::new()).await?;
     sealed.open(keys)
 }
@@ -190,9 +165,8 @@ pub(crate) async fn pipeline_variables(
     keys: &Keys,
     pipeline: PipelineId,
 ) -> Result<Vec<GivenVariable>> {
-    let asked = pipelines::ask_variables(tx, &id_list([pipeline.0]))?;
-    let sealed = asked.all(tx).await?.pop();
-    open_given(sealed.as_ref().map(|(_, sealed)| &**sealed), keys)
+    let sealed = pipelines::find_variables(tx, pipeline).await?;
+    open_given(sealed.as_deref(), keys)
 }
 
 /// The pipeline of a job as variables tell of it.
