@@ -1,5 +1,7 @@
 //! What runners call (`runner-protocol.md`).
 
+use std::sync::Arc;
+
 use axum::{
     body::BodyDataStream,
     extract::{Path, Request, State},
@@ -58,7 +60,7 @@ fn info(params: &Params) -> RunnerInfo {
         architecture: text("architecture"),
         executor: text("executor"),
         ip_address: None,
-        features: object(&info, "features"),
+        features: Arc::new(object(&info, "features")),
         labels: object(&info, "labels"),
     }
 }

@@ -25,15 +25,17 @@ impl App {
     ///
     /// # Errors
     /// 403 for a token that is not valid any more.
-    pub async fn request_job(&self, request: JobRequest) -> Result<Offered> {
+    pub async fn request_job(&self, mut request: JobRequest) -> Result<Offered> {
         loop {
             let (reply, answer) = oneshot::channel();
-            let request = request.clone();
             self.ask(Asker { request, reply });
             let closed = |_| Error::internal("the search for jobs was broken off");
             let told = match answer.await.map_err(closed)?? {
                 Answer::Nothing(token) => return Ok(Offered::Nothing(token)),
-                Answer::Job(told) => told,
+                Answer::Job(told, again) => {
+                    request = again;
+                    told
+                }
             };
             let (job, pipeline) = (told.claimed.job.id, told.claimed.pipeline.id);
             match self.assignment(*told).await {

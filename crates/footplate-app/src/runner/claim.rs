@@ -29,7 +29,7 @@ const INSTANCE_JOBS: i64 = 6;
 pub(super) struct Ask {
     pub(super) runner: Arc<Runner>,
     pub(super) manager: RunnerManagerId,
-    pub(super) features: Map<String, Json>,
+    pub(super) features: Arc<Map<String, Json>>,
     /// Which list of candidates is offered.
     pub(super) offered: usize,
 }

@@ -32,7 +32,7 @@ pub struct RunnerInfo {
     /// Address of the caller.
     pub ip_address: Option<String>,
     /// Features.
-    pub features: Map<String, Json>,
+    pub features: Arc<Map<String, Json>>,
     /// Labels.
     pub labels: Map<String, Json>,
 }
@@ -75,7 +75,7 @@ pub(super) fn manager(
         architecture: cut(&info.architecture),
         executor: cut(&info.executor),
         ip_address: cut(&info.ip_address),
-        features: Json::Object(info.features.clone()).to_string(),
+        features: serde_json::to_string(&*info.features).map_err(Error::internal)?,
         labels: Json::Object(info.labels.clone()).to_string(),
         created_at: now,
         contacted_at: Some(now),

@@ -214,7 +214,7 @@ impl<'s> Service<'s> {
             .map(|seeker| Ask {
                 runner: Arc::clone(&seeker.of.runner),
                 manager: seeker.of.manager,
-                features: seeker.of.asker.request.info.features.clone(),
+                features: Arc::clone(&seeker.of.asker.request.info.features),
                 offered: reaches
                     .iter()
                     .position(|reach| *reach == seeker.reach)
@@ -329,7 +329,8 @@ impl<'s> Service<'s> {
                 queue_size: *left,
             };
             // Who hung up meanwhile does not take the job; it goes back to the queue when nobody calls for it.
-            let _ = asker.reply.send(Ok(Answer::Job(Box::new(told))));
+            let answer = Answer::Job(Box::new(told), asker.request);
+            let _ = asker.reply.send(Ok(answer));
         }
     }
 
