@@ -319,8 +319,10 @@ pub struct Asked<T>(Place<T>);
 enum Place<T> {
     Here(Vec<T>),
     /// They come with the next answer of PostgreSQL.
-    Coming(Slot, Box<dyn FnMut(&Row<'_>) -> Result<T>>),
+    Coming(Slot, Box<ReadRow<T>>),
 }
+
+type ReadRow<T> = dyn FnMut(&Row<'_>) -> Result<T>;
 
 impl<T> Asked<T> {
     /// All rows, of the transaction in which they were asked for.

@@ -32,13 +32,14 @@ impl App {
             let closed = |_| Error::internal("the search for jobs was broken off");
             let told = match answer.await.map_err(closed)?? {
                 Answer::Nothing(token) => return Ok(Offered::Nothing(token)),
-                Answer::Job(told, again) => {
+                Answer::Job(answer) => {
+                    let (told, again) = *answer;
                     request = again;
                     told
                 }
             };
             let (job, pipeline) = (told.claimed.job.id, told.claimed.pipeline.id);
-            match self.assignment(*told).await {
+            match self.assignment(told).await {
                 Ok(assignment) => return Ok(Offered::Job(Box::new(assignment))),
                 // The runner gets another job instead.
                 Err(error) => self.spoil(job, pipeline, &error).await?,

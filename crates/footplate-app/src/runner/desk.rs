@@ -33,7 +33,7 @@ pub(super) struct Asker {
 /// What a request gets.
 pub(super) enum Answer {
     /// A job that was claimed for it, and the request, should it have to come again.
-    Job(Box<Told>, JobRequest),
+    Job(Box<(Told, JobRequest)>),
     /// Nothing; the queue token to come back with.
     Nothing(String),
 }

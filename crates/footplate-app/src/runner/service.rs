@@ -329,7 +329,7 @@ impl<'s> Service<'s> {
                 queue_size: *left,
             };
             // Who hung up meanwhile does not take the job; it goes back to the queue when nobody calls for it.
-            let answer = Answer::Job(Box::new(told), asker.request);
+            let answer = Answer::Job(Box::new((told, asker.request)));
             let _ = asker.reply.send(Ok(answer));
         }
     }
