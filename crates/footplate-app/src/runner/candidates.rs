@@ -122,8 +122,10 @@ impl Offers {
         self.lists.get(reach).is_some_and(|offer| offer.full)
     }
 
-    /// Offers these to nobody any more.
+    /// Offers these to nobody any more; most of them were taken out of the queue.
     pub(super) fn forget(&mut self, gone: &HashSet<JobId>) {
+        let left = self.queue_size.saturating_sub_unsigned(gone.len() as u64);
+        self.queue_size = left.max(0);
         for offer in self.lists.values_mut() {
             offer.jobs.retain(|one| !gone.contains(&one.job));
         }

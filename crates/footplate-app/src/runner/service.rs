@@ -64,11 +64,14 @@ struct Locked {
 
 /// A look at the queue that has ended.
 struct Look {
+    /// Those who got nothing; all of them where it failed.
     seekers: Vec<Seeker>,
     /// How often the queue had been woken before.
     woken: u64,
     /// By the lists of the seekers' reaches.
     share: HashMap<Reach, Share>,
+    /// Some of what was offered is gone.
+    moved: bool,
     claims: Result<Claims>,
 }
 
@@ -258,13 +261,19 @@ impl<'s> Service<'s> {
             return;
         }
         let app = self.app.clone();
-        let count = seekers.len();
+        let (count, queue_size) = (seekers.len(), self.offers.queue_size);
         let look = self.looks.spawn(async move {
-            let claims = app.claim(asks, offered).await;
+            let mut claims = app.claim(asks, offered).await;
+            let mut moved = false;
+            if let Ok(claims) = &mut claims {
+                moved = !claims.taken.is_empty() || !claims.unfit.is_empty();
+                hand_over(&mut seekers, &mut claims.taken, queue_size);
+            }
             Look {
                 seekers,
                 woken,
                 share,
+                moved,
                 claims,
             }
         });
@@ -275,7 +284,7 @@ impl<'s> Service<'s> {
         self.locked.insert(look.id(), locked);
     }
 
-    /// Ends a look. Those who got a job leave.
+    /// Ends a look. Those who got a job have left.
     async fn end(&mut self, ended: Result<(task::Id, Look), JoinError>) {
         self.blocked = false;
         let (id, look) = match ended {
@@ -294,18 +303,16 @@ impl<'s> Service<'s> {
         };
         self.offers.forget(&claims.gone);
         // What was offered and is gone makes room for more; who was too late for something looks again, too.
-        let moved = !claims.taken.is_empty() || !claims.unfit.is_empty();
         for seeker in &mut look.seekers {
             let share = look.share.get(&seeker.reach).copied().unwrap_or_default();
             seeker.late = if claims.lost { seeker.late + 1 } else { 0 };
-            seeker.picky = !seeker.picky && (share.cut || (share.locked && !moved));
+            seeker.picky = !seeker.picky && (share.cut || (share.locked && !look.moved));
             let again = seeker.picky
                 || share.locked
                 || (claims.lost && seeker.late < LATE)
-                || (moved && self.offers.full(&seeker.reach));
+                || (look.moved && self.offers.full(&seeker.reach));
             seeker.seen = (!again).then_some(look.woken);
         }
-        self.hand_over(&mut look.seekers, claims.taken);
         self.held.extend(look.seekers);
         for (job, pipeline) in claims.unfit {
             if let Err(error) = self.app.fail_unfit(job, pipeline).await {
@@ -313,25 +320,6 @@ impl<'s> Service<'s> {
             }
         }
         self.send_away();
-    }
-
-    /// Takes those who got a job from the others and hands it to them.
-    fn hand_over(&mut self, seekers: &mut Vec<Seeker>, mut taken: Vec<Taken>) {
-        let left = &mut self.offers.queue_size;
-        *left = left.saturating_sub_unsigned(taken.len() as u64).max(0);
-        taken.sort_unstable_by_key(|taken| std::cmp::Reverse(taken.place));
-        for taken in taken {
-            let Greeted { asker, runner, .. } = seekers.remove(taken.place).of;
-            let told = Told {
-                runner,
-                claimed: taken.claimed,
-                sealed: taken.sealed,
-                queue_size: *left,
-            };
-            // Who hung up meanwhile does not take the job; it goes back to the queue when nobody calls for it.
-            let answer = Answer::Job(Box::new((told, asker.request)));
-            let _ = asker.reply.send(Ok(answer));
-        }
     }
 
     fn fail(&mut self, seekers: Vec<Seeker>, error: &Error) {
@@ -354,5 +342,22 @@ impl<'s> Service<'s> {
             let token = self.app.queue_token_at(seeker.of.runner.id, seen);
             let _ = seeker.of.asker.reply.send(Ok(Answer::Nothing(token)));
         }
+    }
+}
+
+/// Takes those who got a job from the others and hands it to them.
+fn hand_over(seekers: &mut Vec<Seeker>, taken: &mut Vec<Taken>, queue_size: i64) {
+    taken.sort_unstable_by_key(|taken| taken.place);
+    while let Some(taken) = taken.pop() {
+        let Greeted { asker, runner, .. } = seekers.remove(taken.place).of;
+        let told = Told {
+            runner,
+            claimed: taken.claimed,
+            sealed: taken.sealed,
+            queue_size,
+        };
+        // Who hung up meanwhile does not take the job; it goes back to the queue when nobody calls for it.
+        let answer = Answer::Job(Box::new((told, asker.request)));
+        let _ = asker.reply.send(Ok(answer));
     }
 }
