@@ -12,7 +12,8 @@ use crate::{
     yaml::{Map, Node, Value},
 };
 
-const TYPES: [&str; 4] = ["string", "number", "boolean", "array"];
+/// Types of inputs.
+pub(super) const TYPES: [&str; 4] = ["string", "number", "boolean", "array"];
 
 /// The final value of every defined input.
 ///

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{
+    definition::TYPES,
     fault::Fault,
     rules::{self, MAX_OPTIONS},
     shown::shown,
@@ -116,6 +117,17 @@ fn definition(location: &str, map: &Map) -> Vec<Fault> {
     {
         fault(node, "input regex should be a string".to_owned());
     }
+    if let Some(node) = given("type")
+        && node.as_str().is_none_or(|name| !TYPES.contains(&name))
+    {
+        let name = shown(node);
+        let help = did_you_mean(&name, TYPES);
+        let text = format!("{location} input type unknown value: {name}");
+        faults.push(at(node.span, text).with_help(help));
+    }
+    let mut fault = |node: &Node, text: String| {
+        faults.push(at(node.span, format!("{location} {text}")));
+    };
     match given("options").map(|node| (node, node.as_seq())) {
         None => {}
         Some((node, None)) => fault(node, "input options should be an array".to_owned()),

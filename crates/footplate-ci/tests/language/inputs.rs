@@ -157,6 +157,10 @@ fn definitions_keep_to_their_form() {
     );
     assert_eq!(
         error("n: {type: text}", "n: a"),
+        format!("{at} input type unknown value: text")
+    );
+    assert_eq!(
+        error("n: 123", "n: a"),
         "unknown input specification for `n` (valid types: array, boolean, number, string)"
     );
     let header = |spec: &str| {

@@ -108,7 +108,35 @@ impl Play<'_> {
         }
     }
 
+    /// Lets a job fail straight from `pending`, without a pass through `running`: it is asked for while its project has no CI/CD.
+    async fn fail_pending(&mut self, name: &str) -> Result<(), String> {
+        let project = format!("/projects/{}", self.project);
+        let switch = async |level: &str| {
+            let body = json!({"builds_access_level": level});
+            self.server.root.put(&project, body).await.expect(200);
+        };
+        switch("disabled").await;
+        let runner = self.runners.get_mut(name);
+        let taken = match runner {
+            Some(runner) => runner.take().await,
+            None => return Err(format!("no runner for {name}")),
+        };
+        self.server.settle().await;
+        switch("enabled").await;
+        match taken {
+            Some(taken) => Err(format!("{taken} was handed out without CI/CD")),
+            None => Ok(()),
+        }
+    }
+
     async fn event(&mut self, event: &str, name: &str) -> Result<(), String> {
+        if event == "drop" {
+            let jobs = self.latest().await;
+            let job = jobs.iter().find(|job| job["name"] == name);
+            if job.is_some_and(|job| job["status"] == "pending") {
+                return self.fail_pending(name).await;
+            }
+        }
         match event {
             "success" | "drop" | "run" => {
                 let runner = self
