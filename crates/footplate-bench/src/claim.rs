@@ -20,9 +20,16 @@ use crate::{
 
 /// Runners that ask at once.
 const RUNNERS: usize = 8;
+/// After its start the program looks at pipelines that were alive before: that is over when the rounds begin.
+const WARM_UP: Duration = Duration::from_millis(1500);
 /// Rows of the yardstick's queue.
 const ROWS: i64 = 100_000;
-const POSTGRES: &str = "claim on PostgreSQL ÷ raw SKIP LOCKED";
+/// Connections of other measures: a fleet that asks at once is served together.
+const FLEET: usize = 32;
+const POSTGRES: [(&str, usize); 2] = [
+    ("claim on PostgreSQL, 8 runners ÷ raw SKIP LOCKED", RUNNERS),
+    ("claim on PostgreSQL, 32 runners ÷ the same", FLEET),
+];
 const POSTGRES_LIMITS: (f64, f64) = (0.4, 0.6);
 
 /// The body of a request for work.
@@ -37,9 +44,9 @@ pub(crate) fn ask(token: &str, system_id: &str) -> Vec<u8> {
 }
 
 /// Claims a second over HTTP.
-fn claims(program: &Running, token: &str, span: Duration) -> Result<f64> {
+fn claims(program: &Running, token: &str, runners: usize, span: Duration) -> Result<f64> {
     let empty = Arc::new(AtomicUsize::new(0));
-    let rate = http::load(RUNNERS, span, |number| {
+    let rate = http::load(runners, span, |number| {
         let mut connection = Connection::open(&program.host)?;
         let body = ask(token, &format!("s_bench{number}"));
         let empty = empty.clone();
@@ -132,9 +139,10 @@ pub(crate) fn on_sqlite(options: &Options, place: &Place, report: &mut Report) -
     let program = Running::program(options, place, 0)?;
     let token = program.runner()?;
     let mut pairs = Vec::new();
+    claims(&program, &token, RUNNERS, WARM_UP.min(span(options)))?;
     for _ in 0..options.rounds {
         pairs.push((
-            claims(&program, &token, span(options))?,
+            claims(&program, &token, RUNNERS, span(options))?,
             raw_sqlite(span(options))?,
         ));
     }
@@ -152,19 +160,26 @@ pub(crate) fn on_postgres(options: &Options, place: &Place, report: &mut Report)
     let url = place.postgres.clone().ok_or("not PostgreSQL")?;
     let program = Running::program(options, place, 0)?;
     let token = program.runner()?;
-    let mut pairs = Vec::new();
+    let mut pairs = POSTGRES.map(|_| Vec::new());
+    claims(&program, &token, RUNNERS, WARM_UP.min(span(options)))?;
     for _ in 0..options.rounds {
-        pairs.push((
-            claims(&program, &token, span(options))?,
-            raw_postgres(&url, span(options))?,
-        ));
+        for ((_, runners), pairs) in POSTGRES.iter().zip(&mut pairs) {
+            pairs.push((
+                claims(&program, &token, *runners, span(options))?,
+                raw_postgres(&url, span(options))?,
+            ));
+        }
     }
-    report.pairs(POSTGRES, &pairs, POSTGRES_LIMITS, "claims/s");
+    for ((work, _), pairs) in POSTGRES.iter().zip(pairs) {
+        report.pairs(work, &pairs, POSTGRES_LIMITS, "claims/s");
+    }
     Ok(())
 }
 
 /// Says that a row is missing.
 pub(crate) fn without_postgres(report: &mut Report) {
     let why = "FOOTPLATE_TEST_POSTGRES_URL is not set (scripts/postgres sets it)";
-    report.missing(POSTGRES, POSTGRES_LIMITS, why);
+    for (work, _) in POSTGRES {
+        report.missing(work, POSTGRES_LIMITS, why);
+    }
 }

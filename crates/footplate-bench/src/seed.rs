@@ -19,7 +19,7 @@ const WIDTH: i64 = 10;
 /// Its jobs.
 pub(crate) const JOBS: i64 = 2 * WIDTH;
 /// Pipelines whose first stage waits for a runner, at most.
-const WAITING: i64 = 2000;
+const WAITING: i64 = 4000;
 
 /// The configuration of every pipeline.
 fn configuration() -> String {
