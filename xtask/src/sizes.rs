@@ -57,7 +57,9 @@ fn collect(folder: &Path, files: &mut Vec<(String, usize, usize)>) -> Result<(),
                 text.lines().count(),
                 text.lines()
                     .filter(|line| !line.trim_start().starts_with("//"))
-                    .filter(|line| line.contains("sqlite \""))
+                    .filter(|line| {
+                        line.contains("sql!(sqlite ") || line.trim_start().starts_with("sqlite ")
+                    })
                     .count(),
             ));
         }

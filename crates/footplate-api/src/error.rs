@@ -110,7 +110,7 @@ pub fn answer(status: StatusCode, body: &Json) -> Response {
 }
 
 /// A body that is JSON already, with a status.
-pub fn json(status: StatusCode, text: String) -> Response {
+pub fn json(status: StatusCode, text: impl Into<axum::body::Body>) -> Response {
     raw(status, "application/json", text)
 }
 

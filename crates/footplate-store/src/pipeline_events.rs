@@ -47,15 +47,11 @@ pub fn append_all(tx: &mut Tx<'_>, events: &[(PipelineId, String)], now: Timesta
             json!({"pipeline": pipeline, "place": *place, "event": event})
         })
         .collect();
-    // PostgreSQL would read each row again for each of its fields.
     tx.query(sql!(
-        sqlite "INSERT INTO pipeline_events (pipeline_id, position, recorded_at, event) SELECT r.pipeline, \
-         (SELECT COALESCE(MAX(e.position), 0) FROM pipeline_events e WHERE e.pipeline_id = r.pipeline) + r.place, $2, r.event \
-         FROM (SELECT json_extract(value, '$.pipeline') AS pipeline, json_extract(value, '$.place') AS place, json_extract(value, '$.event') AS event \
-         FROM json_each($1)) r",
-        postgres "INSERT INTO pipeline_events (pipeline_id, position, recorded_at, event) SELECT r.pipeline, \
-         (SELECT COALESCE(MAX(e.position), 0) FROM pipeline_events e WHERE e.pipeline_id = r.pipeline) + r.place, $2, r.event \
-         FROM json_to_recordset(CAST(CAST($1 AS TEXT) AS JSON)) AS r (pipeline BIGINT, place BIGINT, event TEXT)"
+        "INSERT INTO pipeline_events (pipeline_id, position, recorded_at, event) SELECT r.pipeline_id, \
+         (SELECT COALESCE(MAX(e.position), 0) FROM pipeline_events e WHERE e.pipeline_id = r.pipeline_id) + r.place, $2, r.event \
+         FROM (SELECT CAST(json_extract(value, '$.pipeline') AS BIGINT) AS pipeline_id, CAST(json_extract(value, '$.place') AS BIGINT) AS place, \
+         json_extract(value, '$.event') AS event FROM json_each($1)) r"
     ))
     .bind(Json::from(rows).to_string())
     .bind(now)

@@ -31,7 +31,7 @@ macro_rules! sql {
             facts: const { $crate::changes_facts($text) },
         }
     };
-    (sqlite $sqlite:literal, postgres $postgres:literal) => {
+    (sqlite $sqlite:expr, postgres $postgres:expr) => {
         $crate::Sql {
             sqlite: $crate::sql!(@numbered $sqlite),
             postgres: $postgres,

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use footplate_app::{definition::Definition, runner::Assignment};
 use footplate_model::{FailureReason, GitStrategy};
 use serde::Serialize;
-use serde_json::{Value as Json, json};
+use serde_json::{Value as Json, json, value::RawValue};
 
 use super::steps::{hooks, steps};
 
@@ -45,7 +45,7 @@ struct Payload<'p> {
     cache: Vec<Json>,
     credentials: [(); 0],
     dependencies: Vec<Json>,
-    features: &'static Json,
+    features: &'static RawValue,
     // Runners of some versions cannot read an empty value of these.
     #[serde(skip_serializing_if = "Option::is_none")]
     run: Option<String>,
@@ -65,18 +65,29 @@ struct Shown<'p> {
     file: bool,
 }
 
-static FEATURES: LazyLock<Json> = LazyLock::new(|| {
-    json!({
+/// The same for every job, and therefore written once.
+static FEATURES: LazyLock<Box<RawValue>> = LazyLock::new(|| {
+    let features = json!({
         "trace_sections": true, "token_mask_prefixes": ["glpat-"],
         "failure_reasons": FailureReason::ALL.iter().map(|reason| reason.as_str()).collect::<Vec<_>>(),
-    })
+    });
+    RawValue::from_string(features.to_string()).unwrap_or_default()
 });
+
+/// Bytes of most payloads, at most.
+const USUAL: usize = 16 * 1024;
 
 /// The whole payload as text.
 ///
 /// # Errors
 /// Never: all of it can be written as JSON.
-pub fn assignment(of: &Assignment) -> serde_json::Result<String> {
+pub fn assignment(of: &Assignment) -> serde_json::Result<Vec<u8>> {
+    let mut text = Vec::with_capacity(USUAL);
+    serde_json::to_writer(&mut text, &payload(of))?;
+    Ok(text)
+}
+
+fn payload(of: &Assignment) -> impl Serialize {
     let (job, project, pipeline) = (&of.job, &of.project, &of.pipeline);
     let timeout = job.timeout.unwrap_or(3600);
     let run = of.definition.keyword("run");
@@ -88,7 +99,7 @@ pub fn assignment(of: &Assignment) -> serde_json::Result<String> {
         raw: variable.raw,
         file: variable.file,
     });
-    serde_json::to_string(&Payload {
+    Payload {
         id: job.id.0,
         token: &of.token,
         allow_git_fetch: project.settings.build_git_strategy == GitStrategy::Fetch,
@@ -121,7 +132,7 @@ pub fn assignment(of: &Assignment) -> serde_json::Result<String> {
         features: &FEATURES,
         run: (!run.is_null()).then(|| run.to_string()),
         secrets: of.secrets.as_ref(),
-    })
+    }
 }
 
 fn job_info(of: &Assignment) -> Json {

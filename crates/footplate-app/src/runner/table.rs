@@ -101,22 +101,16 @@ impl Table {
         candidates: &[Candidate],
         now: Timestamp,
     ) -> Result<Self> {
-        // One after the other by their ids, so that two claims never wait for each other in a circle.
         let of: BTreeSet<PipelineId> = candidates.iter().map(|one| one.pipeline).collect();
-        let mut locks = Vec::with_capacity(of.len());
-        for id in of {
-            locks.push(pipelines::ask_locked(tx, id)?);
-        }
+        let locks = pipelines::ask_locked(tx, &id_list(of.iter().map(|id| id.0)))?;
         let ids: BTreeSet<i64> = candidates.iter().map(|one| one.job.0).collect();
         let waiting = jobs::ask_waiting(tx, &id_list(ids))?;
         let mut stored = Stored::default();
         let mut locked: HashMap<PipelineId, (Arc<Pipeline>, Option<i64>)> = HashMap::new();
-        for lock in locks {
-            for of in lock.all(tx).await? {
-                let id = of.pipeline.id;
-                stored.give(id, of.variables);
-                locked.insert(id, (Arc::new(of.pipeline), of.first_stage));
-            }
+        for of in locks.all(tx).await? {
+            let id = of.pipeline.id;
+            stored.give(id, of.variables);
+            locked.insert(id, (Arc::new(of.pipeline), of.first_stage));
         }
         let mut waiting = waiting.all(tx).await?;
         waiting.retain(|waiting| waiting.job.status == Status::Pending);

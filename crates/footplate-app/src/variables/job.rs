@@ -71,7 +71,8 @@ pub(crate) fn job_variables_of(context: &JobContext<'_>, material: Material) -> 
 /// What exists because the job does: phase J.
 fn persisted(context: &JobContext<'_>) -> VariableList {
     let (job, server) = (context.job, context.server);
-    let mut list = VariableList::default();
+    // As many as most jobs have in the end.
+    let mut list = VariableList(Vec::with_capacity(128));
     let base = format!("{}/{}", server.url, context.project.full_path);
     list.public("CI_PIPELINE_ID", &context.pipeline.id.to_string());
     list.public(

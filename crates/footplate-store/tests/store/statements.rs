@@ -35,8 +35,8 @@ fn literal(text: &str) -> (String, &str) {
     panic!("a literal without end: {text}");
 }
 
-/// Joins the literals and `name!()` columns of a `sql!(…)` body up to its closing bracket.
-fn pieces(mut text: &str, macros: &HashMap<String, String>) -> String {
+/// Joins the literals and `name!()` columns of a `sql!(…)` body up to its closing bracket; the value and what follows.
+fn pieces<'t>(mut text: &'t str, macros: &HashMap<String, String>) -> (String, &'t str) {
     let mut joined = String::new();
     let mut depth = 1;
     while depth > 0 {
@@ -74,7 +74,15 @@ fn pieces(mut text: &str, macros: &HashMap<String, String>) -> String {
         }
         text = &text[1..];
     }
-    joined
+    (joined, text)
+}
+
+/// The text for one engine, a literal or a join; the value and what follows.
+fn variant<'t>(text: &'t str, macros: &HashMap<String, String>) -> (String, &'t str) {
+    match text.trim_start().strip_prefix("concat!(") {
+        Some(joined) => pieces(joined, macros),
+        None => literal(text.trim_start()),
+    }
 }
 
 /// The column and condition macros of a file, whose bodies are literals or joins of others.
@@ -88,7 +96,7 @@ fn add_macros(source: &str, macros: &mut HashMap<String, String>) {
         if body.starts_with('"') {
             macros.insert(name, literal(body).0);
         } else if let Some(joined) = body.strip_prefix("concat!(") {
-            let text = pieces(joined, macros);
+            let (text, _) = pieces(joined, macros);
             macros.insert(name, text);
         }
     }
@@ -111,19 +119,16 @@ fn collect(file: &str, source: &str, shared: &HashMap<String, String>) -> Vec<Fo
         let body = source[at + "sql!(".len()..].trim_start();
         let place = format!("{file}:{line}");
         if let Some(variants) = body.strip_prefix("sqlite ") {
-            let (sqlite, rest) = literal(variants.trim_start());
-            let (postgres, _) = literal(
-                rest.trim_start_matches([',', ' ', '\n'])
-                    .trim_start_matches("postgres")
-                    .trim_start(),
-            );
+            let (sqlite, rest) = variant(variants, &macros);
+            let rest = rest.trim_start_matches([',', ' ', '\n']);
+            let (postgres, _) = variant(rest.trim_start_matches("postgres"), &macros);
             found.push(Found {
                 place,
                 sqlite,
                 postgres,
             });
         } else {
-            let text = pieces(body, &macros);
+            let (text, _) = pieces(body, &macros);
             found.push(Found {
                 place,
                 sqlite: text.clone(),
