@@ -14,6 +14,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0003_job_sums.sql"),
     include_str!("migrations/0004_lean_job_indexes.sql"),
     include_str!("migrations/0005_smaller_buckets.sql"),
+    include_str!("migrations/0006_no_runner_index.sql"),
 ];
 
 /// What PostgreSQL needs so that the portable statements run there: SQLite's functions by the same names, as far as they are used
