@@ -10,7 +10,7 @@ use std::{
 };
 
 use deadpool_postgres::Client;
-use tokio_postgres::{Row, types::ToSql};
+use tokio_postgres::{Row, error::SqlState, types::ToSql};
 
 use crate::{
     error::{Error, Result},
@@ -108,21 +108,13 @@ impl<'c> Dialogue<'c> {
 
     /// Ends it well: what was written is durable afterwards. Nobody waits for the end of one that only reads.
     pub(crate) async fn end(self) -> Result<()> {
-        let said = match self.mode {
-            Mode::Read => {
-                self.hang_up("COMMIT");
-                Ok(())
-            }
-            Mode::Write => {
-                let nothing = self.state.get() == State::New && self.unsent.borrow().is_empty();
-                match nothing {
-                    true => Ok(()),
-                    false => self.say(None, Some("COMMIT")).await.map(drop),
-                }
-            }
-        };
-        self.state.set(State::Ended);
-        said
+        if self.mode == Mode::Read {
+            self.hang_up("COMMIT");
+        } else if self.state.get() == State::Open || !self.unsent.borrow().is_empty() {
+            self.say(None, Some("COMMIT")).await?;
+            self.state.set(State::Ended);
+        }
+        Ok(())
     }
 
     /// Sends what was left, then a statement, then a word; the answer to the statement. The first refusal counts, since the server
@@ -136,10 +128,10 @@ impl<'c> Dialogue<'c> {
         // Whatever the server does not know yet is prepared before: the order of what follows is the order of the first polls.
         let mut prepared = Vec::with_capacity(left.len());
         for unsent in &left {
-            prepared.push(self.client.prepare_cached(unsent.sql).await?);
+            prepared.push(self.prepare(unsent.sql).await?);
         }
         let last = match statement {
-            Some((sql, binds, rows)) => Some((self.client.prepare_cached(sql).await?, binds, rows)),
+            Some((sql, binds, rows)) => Some((self.prepare(sql).await?, binds, rows)),
             None => None,
         };
         let began = self.state.get() == State::New;
@@ -157,11 +149,10 @@ impl<'c> Dialogue<'c> {
             sent.push(self.script(word));
         }
         self.state.set(State::Open);
-        let answers = in_order(sent).await.into_iter().collect();
-        let answers: Vec<Answer> = match answers {
+        let answers = match in_order(sent).await {
             Ok(answers) => answers,
-            // The server was restarted while the connection lay in the pool; nothing has been committed.
-            Err(error) if began && word.is_none() && tokio_postgres::Error::is_closed(&error) => {
+            // Nothing has been committed: it may run again on another connection.
+            Err(error) if word.is_none() && lost(&error) => {
                 return Err(Error::Busy(error.to_string()));
             }
             Err(error) => return Err(error.into()),
@@ -173,6 +164,14 @@ impl<'c> Dialogue<'c> {
             }
         }
         Ok(answers.next().unwrap_or(Answer::Done))
+    }
+
+    async fn prepare(&self, sql: &'static str) -> Result<tokio_postgres::Statement> {
+        let prepared = self.client.prepare_cached(sql).await;
+        prepared.map_err(|error| match lost(&error) {
+            true => Error::Busy(error.to_string()),
+            false => error.into(),
+        })
     }
 
     fn script(&self, text: &'static str) -> Sent<'_> {
@@ -189,13 +188,12 @@ impl<'c> Dialogue<'c> {
         rows: bool,
     ) -> Sent<'s> {
         Box::pin(async move {
-            if rows {
-                let binds: Vec<&(dyn ToSql + Sync)> =
-                    binds.iter().map(|value| value as _).collect();
-                return Ok(Answer::Rows(self.client.query(statement, &binds).await?));
-            }
-            let changed = self.client.execute_raw(statement, binds).await?;
-            Ok(Answer::Changed(changed))
+            let binds: Vec<&(dyn ToSql + Sync)> = binds.iter().map(|value| value as _).collect();
+            Ok(if rows {
+                Answer::Rows(self.client.query(statement, &binds).await?)
+            } else {
+                Answer::Changed(self.client.execute(statement, &binds).await?)
+            })
         })
     }
 
@@ -214,19 +212,40 @@ impl Drop for Dialogue<'_> {
     }
 }
 
-/// Waits for all. Each is polled first in its turn, which is when it is sent.
-async fn in_order<T>(mut futures: Vec<Pin<Box<dyn Future<Output = T> + '_>>>) -> Vec<T> {
-    let mut answers: Vec<Option<T>> = futures.iter().map(|_| None).collect();
+/// Whether the server has closed the connection, as it does when it is restarted.
+fn lost(error: &tokio_postgres::Error) -> bool {
+    let ends = [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN];
+    error.is_closed() || error.code().is_some_and(|code| ends.contains(code))
+}
+
+/// Waits for all; the first error. Each is polled first in its turn, which is when it is sent. What cannot even be sent, because a
+/// value does not fit its parameter, keeps everything after it from being sent: a commit above all.
+async fn in_order<T, E>(
+    mut futures: Vec<Pin<Box<dyn Future<Output = Result<T, E>> + '_>>>,
+) -> Result<Vec<T>, E> {
+    let mut answers: Vec<Option<Result<T, E>>> = Vec::with_capacity(futures.len());
     poll_fn(|context| {
-        let mut open = false;
-        for (future, answer) in futures.iter_mut().zip(&mut answers) {
-            if answer.is_none() {
-                match future.as_mut().poll(context) {
-                    Poll::Ready(value) => *answer = Some(value),
-                    Poll::Pending => open = true,
+        let (mut open, mut end) = (false, futures.len());
+        for (place, future) in futures.iter_mut().enumerate() {
+            if place == answers.len() {
+                answers.push(None);
+            }
+            if answers[place].is_some() {
+                continue;
+            }
+            match future.as_mut().poll(context) {
+                Poll::Ready(answer) => {
+                    let unsendable = answer.is_err() && place + 1 == answers.len();
+                    answers[place] = Some(answer);
+                    if unsendable {
+                        end = place + 1;
+                        break;
+                    }
                 }
+                Poll::Pending => open = true,
             }
         }
+        futures.truncate(end);
         if open { Poll::Pending } else { Poll::Ready(()) }
     })
     .await;

@@ -142,7 +142,11 @@ impl Table {
             };
             rows.insert(row.job.id, row);
         }
-        let around = app.kept().around.clone();
+        let around = {
+            let kept = app.kept();
+            let known = |id: &ProjectId| Some((*id, Arc::clone(kept.around.get(id)?)));
+            projects.keys().filter_map(known).collect()
+        };
         let mut table = Self {
             rows,
             found: Found {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use footplate_model::ProjectId;
-use footplate_store::{Db, Error, Topic, Tx, settings, sql, testing};
+use footplate_store::{Db, Error, Topic, Tx, Value, settings, sql, testing};
 
 async fn value(db: &Db, key: &'static str) -> Option<String> {
     db.read(async move |tx: &mut Tx<'_>| settings::find(tx, key).await)
@@ -461,5 +461,61 @@ async fn rows_that_nobody_waits_for_leave_the_transaction_whole() {
                 .unwrap();
         }
         assert_eq!(value(db, "a").await.as_deref(), Some("1"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_even_be_sent_keeps_the_commit_back() {
+    for fresh in testing::both().await.unwrap() {
+        let db = &fresh.db;
+        let refused: Result<(), Error> = db
+            .write(async |tx: &mut Tx<'_>| {
+                for (key, value) in [
+                    ("a", Value::from("1")),
+                    ("b", Value::Bytes(vec![1])),
+                    ("c", Value::from("3")),
+                ] {
+                    tx.query(sql!(
+                        "INSERT INTO instance_settings (key, value) VALUES ($1, $2)"
+                    ))
+                    .bind(key)
+                    .bind(value)
+                    .later()?;
+                }
+                Ok(())
+            })
+            .await;
+        assert!(refused.is_err(), "{}", fresh.place);
+        for key in ["a", "b", "c"] {
+            assert_eq!(value(db, key).await, None, "{key}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_the_server_has_closed_are_replaced() {
+    for fresh in testing::both().await.unwrap() {
+        if !fresh.db.is_postgres() {
+            continue;
+        }
+        let (other, connection) = tokio_postgres::connect(&fresh.place, tokio_postgres::NoTls)
+            .await
+            .unwrap();
+        tokio::spawn(connection);
+        let close = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        for round in 0..20 {
+            let written = round.to_string();
+            let put = async |text: String| {
+                fresh
+                    .db
+                    .write(async move |tx: &mut Tx<'_>| settings::put(tx, "round", &text).await)
+                    .await
+            };
+            put(written.clone()).await.unwrap();
+            other.batch_execute(close).await.unwrap();
+            assert_eq!(value(&fresh.db, "round").await, Some(written.clone()));
+            other.batch_execute(close).await.unwrap();
+            put(written).await.unwrap();
+        }
     }
 }
