@@ -220,10 +220,9 @@ fn lost(error: &tokio_postgres::Error) -> bool {
 
 /// Waits for all; the first error. Each is polled first in its turn, which is when it is sent. What cannot even be sent, because a
 /// value does not fit its parameter, keeps everything after it from being sent: a commit above all.
-async fn in_order<T, E>(
-    mut futures: Vec<Pin<Box<dyn Future<Output = Result<T, E>> + '_>>>,
-) -> Result<Vec<T>, E> {
-    let mut answers: Vec<Option<Result<T, E>>> = Vec::with_capacity(futures.len());
+async fn in_order(mut futures: Vec<Sent<'_>>) -> Result<Vec<Answer>, tokio_postgres::Error> {
+    let mut answers: Vec<Option<Result<Answer, tokio_postgres::Error>>> =
+        Vec::with_capacity(futures.len());
     poll_fn(|context| {
         let (mut open, mut end) = (false, futures.len());
         for (place, future) in futures.iter_mut().enumerate() {

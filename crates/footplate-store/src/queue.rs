@@ -104,6 +104,8 @@ pub struct Candidate {
     pub job: JobId,
     /// Its pipeline.
     pub pipeline: PipelineId,
+    /// Its project.
+    pub project: ProjectId,
     /// Jobs of its project on instance runners when those before it were taken; 0 for other runners.
     pub running: i64,
 }
@@ -291,8 +293,9 @@ async fn of_projects(
             .bind(project)
             .bind(&wanted.tag_sets)
             .bind(wanted.protected_only);
-        asked.push(of.ask(|row| {
+        asked.push(of.ask(move |row| {
             Ok(Candidate {
+                project,
                 job: row.get(0)?,
                 pipeline: row.get(1)?,
                 running: 0,

@@ -119,6 +119,7 @@ impl App {
                 let again = Candidate {
                     job,
                     pipeline,
+                    project: loaded.pipeline.project_id,
                     running: 0,
                 };
                 let table = Table::read(tx, &app, &[again], now).await?;

@@ -307,17 +307,61 @@ async fn a_change_counts_for_the_very_next_claim() {
 async fn more_may_ask_at_once_than_one_look_offers() {
     for engine in BOTH {
         let server = TestServer::with(engine, |config| config.runners.hold_seconds = 0).await;
-        let many = "a: {script: [x], parallel: 60}\n";
+        let many = "a: {script: [x], parallel: 150}\n";
         server.project("p", &[(".gitlab-ci.yml", many)]).await;
         server.settle().await;
         let one = server.runner(&[]).await;
         let mut asking = tokio::task::JoinSet::new();
-        for machine in 0..60 {
+        for machine in 0..150 {
             let mut runner = ScriptedRunner::new(&Client::anonymous(&server.url), &one.token)
                 .on_machine(&format!("s_{machine}"));
             asking.spawn(async move { runner.poll().await.status });
         }
         let answers = asking.join_all().await;
-        assert_eq!(answers, vec![201; 60], "a job for each");
+        assert_eq!(answers, vec![201; 150], "a job for each");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_lacks_a_feature_gets_what_comes_later_in_the_queue() {
+    for engine in BOTH {
+        let server = TestServer::with(engine, |config| config.runners.hold_seconds = 0).await;
+        let demanding = "a: {script: [x], allow_failure: {exit_codes: 3}}\n";
+        for name in ["one", "two", "three"] {
+            server.project(name, &[(".gitlab-ci.yml", demanding)]).await;
+        }
+        let plain = "a: {script: [x]}\nb: {script: [x]}\n";
+        let last = server.project("last", &[(".gitlab-ci.yml", plain)]).await;
+        server.settle().await;
+        let token = server.runner(&[]).await.token;
+        let client = Client::anonymous(&server.url);
+        let mut asking = tokio::task::JoinSet::new();
+        for machine in 0..4 {
+            let body = json!({
+                "token": token, "system_id": format!("s_{machine}"),
+                "info": {"name": "old", "version": "10.0.0", "executor": "shell", "features": {}},
+            });
+            let request = client.request(reqwest::Method::POST, "/api/v4/jobs/request");
+            let (client, request) = (client.clone(), request.json(&body));
+            asking.spawn(async move { client.send(request).await });
+        }
+        let mut taken: Vec<Option<i64>> = Vec::new();
+        for answer in asking.join_all().await {
+            taken.push(match answer.status {
+                201 => answer.json()["job_info"]["project_id"].as_i64(),
+                status => {
+                    assert_eq!(status, 204);
+                    None
+                }
+            });
+        }
+        taken.sort_unstable();
+        assert_eq!(taken, [None, None, Some(last), Some(last)]);
+        // The others are still there for a runner that can.
+        let mut able = server.runner(&[]).await;
+        for _ in 0..3 {
+            assert_eq!(able.poll().await.status, 201);
+        }
+        assert_eq!(able.poll().await.status, 204);
     }
 }
