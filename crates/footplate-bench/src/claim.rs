@@ -16,12 +16,15 @@ use crate::{
     options::Options,
     program::{Place, Running},
     report::Report,
+    seed,
 };
 
 /// Runners that ask at once.
 const RUNNERS: usize = 8;
 /// After its start the program looks at pipelines that were alive before: that is over when the rounds begin.
 const WARM_UP: Duration = Duration::from_millis(1500);
+/// Claims a second that no program here reaches.
+const FASTEST: f64 = 8000.0;
 /// Rows of the yardstick's queue.
 const ROWS: i64 = 100_000;
 /// Connections of other measures: a fleet that asks at once is served together.
@@ -88,7 +91,7 @@ fn raw_sqlite(span: Duration) -> Result<f64> {
 
 /// The same on PostgreSQL, on as many connections as there are runners.
 fn raw_postgres(url: &str, span: Duration) -> Result<f64> {
-    crate::seed::postgres(url, &[
+    seed::postgres(url, &[
         "DROP TABLE IF EXISTS bench_queue".to_owned(),
         "CREATE TABLE bench_queue (id BIGINT PRIMARY KEY, status TEXT NOT NULL, payload TEXT NOT NULL)".to_owned(),
         format!("INSERT INTO bench_queue SELECT n, 'pending', 'a job' FROM generate_series(1, {ROWS}) n"),
@@ -125,13 +128,15 @@ fn raw_postgres(url: &str, span: Duration) -> Result<f64> {
             }
             Ok::<_, Box<dyn std::error::Error + Send + Sync>>(sum as f64 / began.elapsed().as_secs_f64())
         })?;
-    crate::seed::postgres(url, &["DROP TABLE bench_queue".to_owned()])?;
+    seed::postgres(url, &["DROP TABLE bench_queue".to_owned()])?;
     Ok(rate)
 }
 
-/// Rounds end before the queue is empty.
+/// Rounds end before the queue is empty: all of them together, those that are not counted as well.
 fn span(options: &Options) -> Duration {
-    options.span.min(Duration::from_secs(2))
+    let rounds = POSTGRES.len() as f64 * options.rounds as f64 + 1.0;
+    let lasts = seed::waiting_jobs(options) as f64 / FASTEST / rounds;
+    options.span.min(Duration::from_secs_f64(lasts))
 }
 
 pub(crate) fn on_sqlite(options: &Options, place: &Place, report: &mut Report) -> Result<()> {

@@ -19,7 +19,17 @@ const WIDTH: i64 = 10;
 /// Its jobs.
 pub(crate) const JOBS: i64 = 2 * WIDTH;
 /// Pipelines whose first stage waits for a runner, at most.
-const WAITING: i64 = 4000;
+const WAITING: i64 = 6000;
+
+/// Jobs that wait for a runner.
+pub(crate) fn waiting_jobs(options: &Options) -> i64 {
+    waiting(options) * WIDTH
+}
+
+/// Pipelines whose first stage waits.
+fn waiting(options: &Options) -> i64 {
+    WAITING.min((options.jobs / JOBS - 1) / 2)
+}
 
 /// The configuration of every pipeline.
 fn configuration() -> String {
@@ -183,7 +193,7 @@ pub(crate) fn fill(options: &Options, place: &Place) -> Result<()> {
 /// Finished pipelines, then those that wait: newest, as in life.
 fn statements(options: &Options, place: &Place) -> Result<Vec<String>> {
     let pipelines = options.jobs / JOBS - 1;
-    let waiting = WAITING.min(pipelines / 2);
+    let waiting = waiting(options);
     let mut list = Vec::new();
     for (range, finished) in [
         ((1, pipelines - waiting), true),
