@@ -48,17 +48,15 @@ pub(crate) struct Kept {
 
 impl Kept {
     pub(crate) fn keep_users(&mut self, users: &HashMap<UserId, Arc<User>>) {
-        for (id, user) in users {
-            self.users.entry(*id).or_insert_with(|| Arc::clone(user));
-        }
+        add(&mut self.users, users);
     }
 
     pub(crate) fn keep_projects(&mut self, projects: &HashMap<ProjectId, Arc<Project>>) {
-        for (id, project) in projects {
-            self.projects
-                .entry(*id)
-                .or_insert_with(|| Arc::clone(project));
-        }
+        add(&mut self.projects, projects);
+    }
+
+    pub(crate) fn keep_around(&mut self, around: &HashMap<ProjectId, Arc<Around>>) {
+        add(&mut self.around, around);
     }
 
     fn largest(&self) -> usize {
@@ -99,8 +97,14 @@ pub(crate) async fn projects_of(
     Ok(all)
 }
 
+fn add<K: Copy + Eq + Hash, T>(kept: &mut HashMap<K, Arc<T>>, found: &HashMap<K, Arc<T>>) {
+    for (id, one) in found {
+        kept.entry(*id).or_insert_with(|| Arc::clone(one));
+    }
+}
+
 /// Those that are kept; their ids are taken away.
-fn known<K: Copy + Ord + Hash, T>(
+pub(crate) fn known<K: Copy + Ord + Hash, T>(
     kept: &HashMap<K, Arc<T>>,
     ids: &mut BTreeSet<K>,
 ) -> HashMap<K, Arc<T>> {

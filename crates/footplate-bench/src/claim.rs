@@ -89,7 +89,7 @@ fn raw_sqlite(span: Duration) -> Result<f64> {
     Ok(f64::from(count) / began.elapsed().as_secs_f64())
 }
 
-/// The same on PostgreSQL, on as many connections as there are runners.
+/// The same on PostgreSQL, on eight connections.
 fn raw_postgres(url: &str, span: Duration) -> Result<f64> {
     seed::postgres(url, &[
         "DROP TABLE IF EXISTS bench_queue".to_owned(),

@@ -78,23 +78,28 @@ pub async fn list_tag_sets(tx: &mut Tx<'_>) -> Result<Vec<String>> {
     .await
 }
 
-/// Candidates that a look at the queue brings, at most.
-pub const CANDIDATES: usize = 128;
-
-// Written into the statements: a planner that knows the limit need not plan them anew for each look.
+// Limits are written into the statements: a planner that knows them need not plan anew for each look.
 macro_rules! candidates {
     () => {
         "128"
     };
 }
-
-/// Projects that a look at the queue considers, at most.
-const PROJECTS: usize = 64;
-
 macro_rules! projects {
     () => {
         "64"
     };
+}
+
+/// Candidates that a look at the queue brings, at most.
+pub const CANDIDATES: usize = number(candidates!());
+/// Projects that a look at the queue considers, at most.
+const PROJECTS: usize = number(projects!());
+
+const fn number(text: &str) -> usize {
+    match usize::from_str_radix(text, 10) {
+        Ok(number) => number,
+        Err(_) => panic!("a limit is a number"),
+    }
 }
 
 /// A job of the queue that a runner may take.

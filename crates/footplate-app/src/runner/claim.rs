@@ -88,7 +88,7 @@ impl App {
                     offered: offered.iter().map(|list| list.iter().copied()).collect(),
                     claims: Claims::default(),
                 };
-                let mut found = Found::default();
+                let mut found: Vec<Found> = Vec::new();
                 loop {
                     let next = round.next();
                     if next.is_empty() {
@@ -98,13 +98,15 @@ impl App {
                     let mut table = Table::read(tx, &app, &of, now).await?;
                     let chosen = round.choose(&table, &next);
                     round.hand_out(tx, &keys, &mut table, chosen, now).await?;
-                    found = table.found;
+                    found.push(table.found);
                 }
                 Ok::<_, Error>((round.claims, found))
             })
             .await?;
         // The next claims find it in memory.
-        self.keep(moment, |kept| found.keep(kept));
+        self.keep(moment, |kept| {
+            found.iter().for_each(|found| found.keep(kept));
+        });
         Ok(claims)
     }
 

@@ -6,6 +6,7 @@ mod candidates;
 mod claim;
 mod dependencies;
 mod desk;
+mod division;
 mod external_secrets;
 mod greet;
 mod material;

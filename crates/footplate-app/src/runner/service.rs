@@ -4,12 +4,12 @@
 //! While one look waits for its commit, the next can be made: it is offered what is not of a pipeline that the other has locked.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashMap, HashSet},
     sync::Arc,
 };
 
-use footplate_model::{PipelineId, ProjectId};
-use footplate_store::{Topic, queue::Candidate};
+use footplate_model::PipelineId;
+use footplate_store::Topic;
 use tokio::{
     task::{self, JoinError, JoinSet},
     time::Instant,
@@ -19,6 +19,7 @@ use super::{
     candidates::{Offers, Reach},
     claim::{Ask, Claims, Taken},
     desk::{AT_ONCE, Answer, Asker},
+    division::{Division, Share, Wanting, divide},
     greet::Greeted,
     material::Told,
 };
@@ -73,15 +74,6 @@ struct Look {
     /// Some of what was offered is gone.
     moved: bool,
     claims: Result<Claims>,
-}
-
-/// What of the candidates for one kind of runners is offered in a look.
-#[derive(Debug, Clone, Copy, Default)]
-struct Share {
-    /// Others of them are of pipelines that another look has locked.
-    locked: bool,
-    /// Others of them are of pipelines that this look need not lock.
-    cut: bool,
 }
 
 impl<'s> Service<'s> {
@@ -226,26 +218,16 @@ impl<'s> Service<'s> {
             .collect();
         let busy = self.locked.values().flat_map(|of| &of.pipelines);
         let busy: HashSet<PipelineId> = busy.copied().collect();
-        let lists: Vec<&[Candidate]> = reaches.iter().map(|of| self.offers.jobs(of)).collect();
-        let turns: Vec<Vec<Candidate>> = lists.iter().map(|list| in_turn(list, &busy)).collect();
-        let mut pipelines: HashSet<PipelineId> = HashSet::new();
-        for (list, turns) in turns.iter().enumerate() {
-            let wanted = asks.iter().filter(|ask| ask.offered == list).count();
-            let wanted = if picky { usize::MAX } else { wanted };
-            pipelines.extend(turns.iter().take(wanted).map(|of| of.pipeline));
-        }
-        let mut offered: Vec<Vec<Candidate>> = Vec::with_capacity(lists.len());
-        let mut share: HashMap<Reach, Share> = HashMap::new();
-        for ((reach, list), turns) in reaches.into_iter().zip(lists).zip(&turns) {
-            let mine = turns.iter().filter(|of| pipelines.contains(&of.pipeline));
-            let mine: Vec<Candidate> = mine.copied().collect();
-            let of = Share {
-                locked: turns.len() < list.len(),
-                cut: mine.len() < turns.len(),
-            };
-            share.insert(reach, of);
-            offered.push(mine);
-        }
+        let lists = reaches.iter().enumerate().map(|(list, reach)| Wanting {
+            candidates: self.offers.jobs(reach),
+            seekers: asks.iter().filter(|ask| ask.offered == list).count(),
+        });
+        let Division {
+            pipelines,
+            offered,
+            shares,
+        } = divide(&lists.collect::<Vec<_>>(), &busy, picky);
+        let share: HashMap<Reach, Share> = reaches.into_iter().zip(shares).collect();
         if pipelines.is_empty() {
             for seeker in &mut seekers {
                 let locked = share.get(&seeker.reach).is_some_and(|share| share.locked);
@@ -354,57 +336,5 @@ fn hand_over(seekers: &mut Vec<Seeker>, taken: &mut Vec<Taken>, queue_size: i64)
         // Who hung up meanwhile does not take the job; it goes back to the queue when nobody calls for it.
         let answer = Answer::Job(Box::new((told, asker.request)));
         let _ = asker.reply.send(Ok(answer));
-    }
-}
-
-/// The candidates that are not locked, as it is the turn of their projects. A project whose turn it is and that has nothing else
-/// keeps those behind it waiting, so that no other project gets ahead of it.
-fn in_turn(candidates: &[Candidate], busy: &HashSet<PipelineId>) -> Vec<Candidate> {
-    let mut free: HashMap<ProjectId, VecDeque<Candidate>> = HashMap::new();
-    for of in candidates {
-        if !busy.contains(&of.pipeline) {
-            free.entry(of.project).or_default().push_back(*of);
-        }
-    }
-    candidates
-        .iter()
-        .map_while(|turn| free.get_mut(&turn.project)?.pop_front())
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use footplate_model::JobId;
-
-    use super::*;
-
-    /// Candidates by project and pipeline.
-    fn list(of: &[(i64, i64)]) -> Vec<Candidate> {
-        let one = |(job, (project, pipeline)): (i64, &(i64, i64))| Candidate {
-            job: JobId(job),
-            pipeline: PipelineId(*pipeline),
-            project: ProjectId(*project),
-            running: 0,
-        };
-        (0..).zip(of).map(one).collect()
-    }
-
-    fn order(candidates: &[Candidate], busy: &[i64]) -> Vec<i64> {
-        let busy = busy.iter().copied().map(PipelineId).collect();
-        in_turn(candidates, &busy)
-            .iter()
-            .map(|of| of.job.0)
-            .collect()
-    }
-
-    #[test]
-    fn no_project_gets_ahead_because_another_is_locked() {
-        let two = list(&[(1, 10), (2, 20), (1, 11), (2, 20), (1, 11)]);
-        assert_eq!(order(&two, &[]), [0, 1, 2, 3, 4]);
-        // The second project has nothing but what is locked: its turn is waited for.
-        assert_eq!(order(&two, &[20]), [0]);
-        // The first one has something else for its turns, but not for all of them.
-        assert_eq!(order(&two, &[10]), [2, 1, 4, 3]);
-        assert_eq!(order(&two, &[10, 11]), [0; 0]);
     }
 }

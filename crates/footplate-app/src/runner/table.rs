@@ -19,7 +19,7 @@ use super::{
 use crate::{
     App, Result,
     definition::Definition,
-    memory::{Kept, projects_of, users_of},
+    memory::{Kept, known, projects_of, users_of},
     movement::{Loaded, narrow},
     secrets::{JOB_TOKEN_PREFIX, random_token},
     variables::{
@@ -55,7 +55,6 @@ pub(super) struct Table {
 }
 
 /// Rows that seldom change.
-#[derive(Default)]
 pub(super) struct Found {
     projects: HashMap<ProjectId, Arc<Project>>,
     users: HashMap<UserId, Arc<User>>,
@@ -66,10 +65,7 @@ impl Found {
     pub(super) fn keep(&self, kept: &mut Kept) {
         kept.keep_projects(&self.projects);
         kept.keep_users(&self.users);
-        for (project, around) in &self.around {
-            let kept = kept.around.entry(*project);
-            kept.or_insert_with(|| Arc::clone(around));
-        }
+        kept.keep_around(&self.around);
     }
 }
 
@@ -142,11 +138,7 @@ impl Table {
             };
             rows.insert(row.job.id, row);
         }
-        let around = {
-            let kept = app.kept();
-            let known = |id: &ProjectId| Some((*id, Arc::clone(kept.around.get(id)?)));
-            projects.keys().filter_map(known).collect()
-        };
+        let around = known(&app.kept().around, &mut projects.keys().copied().collect());
         let mut table = Self {
             rows,
             found: Found {

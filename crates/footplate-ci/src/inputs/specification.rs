@@ -91,58 +91,48 @@ pub(crate) fn definitions(inputs: &Map) -> Vec<Fault> {
 fn definition(location: &str, map: &Map) -> Vec<Fault> {
     let given = |key: &str| map.get(key).filter(|node| !node.is_null());
     let mut faults: Vec<Fault> = unknown_keys(location, map, &KEYS).into_iter().collect();
-    let mut fault = |node: &Node, text: String| {
-        faults.push(at(node.span, format!("{location} {text}")));
-    };
+    let fault = |node: &Node, text: &str| at(node.span, format!("{location} {text}"));
     if let Some(rules) = given("rules") {
         for other in ["options", "default"] {
             if map.get(other).is_some() {
-                fault(
-                    rules,
-                    format!("config these keys cannot be used together: rules, {other}"),
-                );
+                let text = format!("config these keys cannot be used together: rules, {other}");
+                faults.push(fault(rules, &text));
             }
         }
     }
     if let Some(node) = given("description")
         && matches!(node.value, Value::Seq(_) | Value::Map(_))
     {
-        fault(
+        faults.push(fault(
             node,
-            "input description must be an alphanumeric string".to_owned(),
-        );
+            "input description must be an alphanumeric string",
+        ));
     }
     if let Some(node) = given("regex")
         && node.as_str().is_none()
     {
-        fault(node, "input regex should be a string".to_owned());
+        faults.push(fault(node, "input regex should be a string"));
     }
     if let Some(node) = given("type")
         && node.as_str().is_none_or(|name| !TYPES.contains(&name))
     {
         let name = shown(node);
-        let help = did_you_mean(&name, TYPES);
-        let text = format!("{location} input type unknown value: {name}");
-        faults.push(at(node.span, text).with_help(help));
+        let text = format!("input type unknown value: {name}");
+        faults.push(fault(node, &text).with_help(did_you_mean(&name, TYPES)));
     }
-    let mut fault = |node: &Node, text: String| {
-        faults.push(at(node.span, format!("{location} {text}")));
-    };
     match given("options").map(|node| (node, node.as_seq())) {
         None => {}
-        Some((node, None)) => fault(node, "input options should be an array".to_owned()),
+        Some((node, None)) => faults.push(fault(node, "input options should be an array")),
         Some((node, Some(options))) => {
             if options.len() > MAX_OPTIONS {
-                fault(
-                    node,
-                    format!("config cannot define more than {MAX_OPTIONS} options"),
-                );
+                let text = format!("config cannot define more than {MAX_OPTIONS} options");
+                faults.push(fault(node, &text));
             }
             if options.iter().any(Node::is_null) {
-                fault(
+                faults.push(fault(
                     node,
-                    "config options array cannot contain null values".to_owned(),
-                );
+                    "config options array cannot contain null values",
+                ));
             }
         }
     }

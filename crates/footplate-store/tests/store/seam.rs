@@ -18,6 +18,16 @@ async fn value(db: &Db, key: &'static str) -> Option<String> {
         .unwrap()
 }
 
+/// Adds a setting that nobody waits for.
+fn add(tx: &mut Tx<'_>, key: &str, value: impl Into<Value>) -> Result<(), Error> {
+    tx.query(sql!(
+        "INSERT INTO instance_settings (key, value) VALUES ($1, $2)"
+    ))
+    .bind(key)
+    .bind(value)
+    .later()
+}
+
 /// A use case that says when it has begun and then stands still until it is let go.
 struct Held {
     begun: mpsc::Receiver<()>,
@@ -379,12 +389,7 @@ async fn what_nobody_waits_for_happens_in_its_turn() {
         let db = &fresh.db;
         let seen = db
             .write(async move |tx: &mut Tx<'_>| {
-                tx.query(sql!(
-                    "INSERT INTO instance_settings (key, value) VALUES ($1, $2)"
-                ))
-                .bind("a")
-                .bind("1")
-                .later()?;
+                add(tx, "a", "1")?;
                 let before = tx
                     .query(sql!("SELECT value FROM instance_settings ORDER BY key"))
                     .ask(|row| row.get::<String>(0))?;
@@ -396,12 +401,7 @@ async fn what_nobody_waits_for_happens_in_its_turn() {
                 .later()?;
                 let after = settings::find(tx, "a").await?;
                 // Goes with the commit.
-                tx.query(sql!(
-                    "INSERT INTO instance_settings (key, value) VALUES ($1, $2)"
-                ))
-                .bind("b")
-                .bind("3")
-                .later()?;
+                add(tx, "b", "3")?;
                 Ok::<_, Error>((before.all(tx).await?, after))
             })
             .await
@@ -419,12 +419,7 @@ async fn a_refusal_of_what_nobody_waits_for_undoes_everything() {
         let twice = async |tx: &mut Tx<'_>| {
             settings::put(tx, "kept", "no").await?;
             for _ in 0..2 {
-                tx.query(sql!(
-                    "INSERT INTO instance_settings (key, value) VALUES ($1, $2)"
-                ))
-                .bind("a")
-                .bind("1")
-                .later()?;
+                add(tx, "a", "1")?;
             }
             Ok(())
         };
@@ -475,12 +470,7 @@ async fn what_cannot_even_be_sent_keeps_the_commit_back() {
                     ("b", Value::Bytes(vec![1])),
                     ("c", Value::from("3")),
                 ] {
-                    tx.query(sql!(
-                        "INSERT INTO instance_settings (key, value) VALUES ($1, $2)"
-                    ))
-                    .bind(key)
-                    .bind(value)
-                    .later()?;
+                    add(tx, key, value)?;
                 }
                 Ok(())
             })
