@@ -12,8 +12,10 @@ mapfile -t command < <(printf '%s\n' "${command[@]}" | grep -v -x -e --release)
 # Cargo becomes the server, so that ending it ends the server.
 "${command[@]}" --listen 127.0.0.1:0 --data "$folder/data" >"$folder/out" 2>"$folder/err" &
 server=$!
+# As long as a build may take; a server that hangs is found out.
+end=$((SECONDS + 900))
 until grep -q '^curl ' "$folder/out"; do
-  kill -0 "$server" 2>/dev/null || { cat "$folder/out" "$folder/err" >&2; echo "the first command ended" >&2; exit 1; }
+  { kill -0 "$server" 2>/dev/null && [ "$SECONDS" -lt "$end" ]; } || { cat "$folder/out" "$folder/err" >&2; echo "the first command ended or hung" >&2; exit 1; }
   sleep 0.2
 done
 grep -q '^pipeline #1 success: ' "$folder/out" || { cat "$folder/out" >&2; exit 1; }
