@@ -122,20 +122,17 @@ fn complex(
     // A null is as good as absent, for every one of the keys.
     let given = |name: &str| map.get(name).filter(|node| !node.is_null());
     let mut fits = true;
-    let mut text_of = |name: &str| {
+    let mut text_of = |name: &str, otherwise: &str| {
         let node = given(name)?;
         let text = scalar(node);
         if text.is_none() {
             fits = false;
-            check.error(
-                node.span,
-                format!("{at} config {name} must be an alphanumeric string"),
-            );
+            check.error(node.span, format!("{at} config {name} {otherwise}"));
         }
         text
     };
-    let value = text_of("value").unwrap_or_default();
-    let description = text_of("description");
+    let value = text_of("value", "must be a scalar").unwrap_or_default();
+    let description = text_of("description", "must be an alphanumeric string");
     let raw = given("expand")
         .and_then(|expand| check.boolean(at, "config expand", expand))
         .map(|expand| !expand);

@@ -93,8 +93,8 @@ fn every_message_has_a_configuration_that_provokes_it_and_no_other() {
     );
 }
 
-/// The texts of `ci-yaml.md §23.2` and `§23.4`, and its samples (`§23.3`): `*` stands for anything. Three of the validators' texts are used
-/// by no keyword any more: `should be an integer` and `should be a hash of key value pairs` without an alternative, and `must be a scalar`.
+/// The texts of `ci-yaml.md §23.2` and `§23.4`, and its samples (`§23.3`): `*` stands for anything. Two of the validators' texts are told
+/// with their alternative alone: `should be an integer …` and `should be a hash of key value pairs, …`.
 const TEMPLATES: &[&str] = &[
     "* contains unknown keys: *",
     "* missing required keys: *",
@@ -131,6 +131,7 @@ const TEMPLATES: &[&str] = &[
     "* should be a string or symbol",
     "* should be a hash of key value pairs, value can be an array",
     "* must be an alphanumeric string",
+    "* must be a scalar",
     "* must be less than or equal to *",
     "* must be greater than or equal to *",
     "* is not a number",

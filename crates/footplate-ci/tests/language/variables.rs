@@ -35,7 +35,7 @@ fn what_a_variable_says_is_checked_key_by_key() {
             "unknown: 1, other: 2",
             "uses invalid data keys: unknown, other",
         ),
-        ("value: [a]", "value must be an alphanumeric string"),
+        ("value: [a]", "value must be a scalar"),
         (
             "description: [a]",
             "description must be an alphanumeric string",
