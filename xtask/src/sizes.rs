@@ -58,7 +58,9 @@ fn collect(folder: &Path, files: &mut Vec<(String, usize, usize)>) -> Result<(),
                 text.lines()
                     .filter(|line| !line.trim_start().starts_with("//"))
                     .filter(|line| {
-                        line.contains("sql!(sqlite ") || line.trim_start().starts_with("sqlite ")
+                        line.contains("sql!(sqlite ")
+                            || line.contains("sql!(postgres")
+                            || line.trim_start().starts_with("sqlite ")
                     })
                     .count(),
             ));

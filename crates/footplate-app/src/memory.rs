@@ -13,7 +13,7 @@ use std::{
 use footplate_model::{Project, ProjectId, Runner, RunnerManager, User, UserId};
 use footplate_store::{Topic, Tx, id_list, projects, users};
 
-use crate::{App, Result, variables::secrets::Around};
+use crate::{App, Result, runner::Table, variables::secrets::Around};
 
 /// Nothing is kept for longer.
 const MOMENT: Duration = Duration::from_secs(1);
@@ -44,6 +44,8 @@ pub(crate) struct Kept {
     pub(crate) around: HashMap<ProjectId, Arc<Around>>,
     /// Logins by e-mail address; `None` where nobody has it.
     pub(crate) logins: HashMap<String, Option<String>>,
+    /// Jobs that wait for runners.
+    pub(crate) waiting: Table,
 }
 
 impl Kept {
@@ -66,6 +68,7 @@ impl Kept {
             .max(self.projects.len())
             .max(self.around.len())
             .max(self.logins.len())
+            .max(self.waiting.len())
     }
 }
 

@@ -15,8 +15,8 @@ struct Line {
     work: String,
     /// `None` = it could not be measured here.
     figure: Option<f64>,
-    floor: f64,
-    target: f64,
+    /// Floor and target; `None` = it is told and not judged.
+    limits: Option<(f64, f64)>,
     better: Better,
     detail: String,
 }
@@ -28,6 +28,7 @@ enum Verdict {
     Floor,
     Below,
     Missing,
+    None,
 }
 
 impl Verdict {
@@ -37,6 +38,7 @@ impl Verdict {
             Self::Floor => "floor",
             Self::Below => "BELOW",
             Self::Missing => "not measured",
+            Self::None => "–",
         }
     }
 }
@@ -46,13 +48,16 @@ impl Line {
         let Some(figure) = self.figure else {
             return Verdict::Missing;
         };
+        let Some((floor, target)) = self.limits else {
+            return Verdict::None;
+        };
         let reaches = |limit: f64| match self.better {
             Better::Higher => figure >= limit,
             Better::Lower => figure <= limit,
         };
-        if reaches(self.target) {
+        if reaches(target) {
             Verdict::Target
-        } else if reaches(self.floor) {
+        } else if reaches(floor) {
             Verdict::Floor
         } else {
             Verdict::Below
@@ -62,15 +67,15 @@ impl Line {
 
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let figure = self
-            .figure
-            .map_or_else(|| "–".to_owned(), |figure| format!("{figure:.3}"));
+        let number =
+            |figure: Option<f64>| figure.map_or_else(|| "–".to_owned(), |one| format!("{one:.3}"));
         write!(
             f,
-            "{:<48} {figure:>9} {:>9.3} {:>9.3}  {:<12}  {}",
+            "{:<48} {:>9} {:>9} {:>9}  {:<12}  {}",
             self.work,
-            self.floor,
-            self.target,
+            number(self.figure),
+            number(self.limits.map(|limits| limits.0)),
+            number(self.limits.map(|limits| limits.1)),
             self.verdict().word(),
             self.detail
         )
@@ -96,6 +101,14 @@ fn spread(values: &[f64]) -> String {
     format!("rounds {low:.3} to {high:.3}")
 }
 
+/// The ratios of a measure to its yardstick, and the medians of both in words.
+fn compared(pairs: &[(f64, f64)], unit: &str) -> (Vec<f64>, String) {
+    let ours = median(pairs.iter().map(|pair| pair.0).collect());
+    let theirs = median(pairs.iter().map(|pair| pair.1).collect());
+    let ratios = pairs.iter().map(|(ours, theirs)| ours / theirs).collect();
+    (ratios, format!("{ours:.0} against {theirs:.0} {unit}"))
+}
+
 impl Report {
     /// Adds a figure; `limits` are floor and target of DESIGN §11.
     pub(crate) fn add(
@@ -106,7 +119,7 @@ impl Report {
         limits: (f64, f64),
         detail: String,
     ) {
-        self.line(work.into(), Some(figure), better, limits, detail);
+        self.line(work.into(), Some(figure), better, Some(limits), detail);
     }
 
     fn line(
@@ -114,14 +127,13 @@ impl Report {
         work: String,
         figure: Option<f64>,
         better: Better,
-        limits: (f64, f64),
+        limits: Option<(f64, f64)>,
         detail: String,
     ) {
         let line = Line {
             work,
             figure,
-            floor: limits.0,
-            target: limits.1,
+            limits,
             better,
             detail,
         };
@@ -155,11 +167,16 @@ impl Report {
         limits: (f64, f64),
         unit: &str,
     ) {
-        let ours = median(pairs.iter().map(|pair| pair.0).collect());
-        let theirs = median(pairs.iter().map(|pair| pair.1).collect());
-        let ratios = pairs.iter().map(|(ours, theirs)| ours / theirs).collect();
-        let detail = format!("{ours:.0} against {theirs:.0} {unit}");
+        let (ratios, detail) = compared(pairs, unit);
         self.rounds(work, ratios, Better::Higher, limits, &detail);
+    }
+
+    /// The same for what DESIGN §11 sets no floor for.
+    pub(crate) fn pairs_to_know(&mut self, work: &str, pairs: &[(f64, f64)], unit: &str) {
+        let (ratios, detail) = compared(pairs, unit);
+        let detail = format!("{detail}; {}", spread(&ratios));
+        let figure = Some(median(ratios));
+        self.line(work.to_owned(), figure, Better::Higher, None, detail);
     }
 
     /// A row of DESIGN §11 that cannot be measured here.
@@ -168,7 +185,7 @@ impl Report {
             work.to_owned(),
             None,
             Better::Higher,
-            limits,
+            Some(limits),
             why.to_owned(),
         );
     }

@@ -101,6 +101,27 @@ impl<'c> Dialogue<'c> {
         }
     }
 
+    /// Runs the last statement and ends the transaction with it; its rows. What was written is durable afterwards. Where nothing was said
+    /// before, the statement is a transaction by itself.
+    pub(crate) async fn query_and_end(
+        &self,
+        sql: &'static str,
+        binds: &[Value],
+    ) -> Result<Vec<Row>> {
+        let alone = self.state.get() == State::New && self.unsent.borrow().is_empty();
+        let answer = if alone {
+            let statement = self.prepare(sql).await?;
+            self.statement(&statement, binds, true).await?
+        } else {
+            self.say(Some((sql, binds, true)), Some("COMMIT")).await?
+        };
+        self.state.set(State::Ended);
+        match answer {
+            Answer::Rows(rows) => Ok(rows),
+            Answer::Done | Answer::Changed(_) => Ok(Vec::new()),
+        }
+    }
+
     /// Sends what was left.
     pub(crate) async fn flush(&self) -> Result<()> {
         self.say(None, None).await.map(drop)

@@ -1,8 +1,7 @@
 //! Jobs of every kind.
 
 use footplate_model::{
-    ArtifactSummary, Job, JobId, JobKind, PipelineId, ProjectId, Status, TimeoutSource, Timestamp,
-    UserId,
+    ArtifactSummary, Job, JobId, JobKind, PipelineId, ProjectId, Status, Timestamp, UserId,
 };
 
 pub use crate::job_lists::{
@@ -134,12 +133,12 @@ pub fn ask_waiting(tx: &mut Tx<'_>, ids: &str) -> Result<Asked<Waiting>> {
 
 /// The jobs of a pipeline that others may take something from: attempts that count, in stages before `stage` or with one of the names (a
 /// JSON list), that have artifacts, had some, or have variables to pass on. By id.
-pub async fn list_giving(
+pub fn ask_giving(
     tx: &mut Tx<'_>,
     pipeline: PipelineId,
     stage: i64,
     names: &str,
-) -> Result<Vec<Job>> {
+) -> Result<Asked<Job>> {
     tx.query(sql!(concat!(
         "SELECT ",
         job_columns!(),
@@ -149,8 +148,7 @@ pub async fn list_giving(
     .bind(pipeline)
     .bind(stage)
     .bind(names)
-    .all(read)
-    .await
+    .ask(read)
 }
 
 /// All compiled definitions of a pipeline, by id.
@@ -369,34 +367,6 @@ pub async fn update_movement(tx: &mut Tx<'_>, job: &Job, now: Timestamp) -> Resu
     .execute()
     .await?;
     Ok(())
-}
-
-/// Writes that jobs begin to run, who runs them and for how long each may; one statement for all.
-pub fn begin(tx: &mut Tx<'_>, jobs: &[&Job], now: Timestamp) -> Result<()> {
-    let rows: Vec<_> = jobs
-        .iter()
-        .map(|job| {
-            serde_json::json!({
-                "id": job.id, "runner": job.runner_id, "manager": job.runner_manager_id, "timeout": job.timeout,
-                "source": job.timeout_source.map(TimeoutSource::as_str), "graceful": job.graceful_cancel,
-            })
-        })
-        .collect();
-    // PostgreSQL would read each row again for each of its fields.
-    tx.query(sql!(
-        sqlite "UPDATE jobs SET status = 'running', processed = TRUE, started_at = $2, updated_at = $2, acked_at = NULL, runner_id = r.runner, \
-         runner_manager_id = r.manager, timeout = r.timeout, timeout_source = r.source, graceful_cancel = r.graceful \
-         FROM (SELECT json_extract(value, '$.id') AS id, json_extract(value, '$.runner') AS runner, json_extract(value, '$.manager') AS manager, \
-         json_extract(value, '$.timeout') AS timeout, json_extract(value, '$.source') AS source, json_extract(value, '$.graceful') AS graceful \
-         FROM json_each($1)) r WHERE jobs.id = r.id",
-        postgres "UPDATE jobs SET status = 'running', processed = TRUE, started_at = $2, updated_at = $2, acked_at = NULL, runner_id = r.runner, \
-         runner_manager_id = r.manager, timeout = r.timeout, timeout_source = r.source, graceful_cancel = r.graceful \
-         FROM json_to_recordset(CAST(CAST($1 AS TEXT) AS JSON)) AS r (id BIGINT, runner BIGINT, manager BIGINT, timeout BIGINT, source TEXT, graceful BOOLEAN) \
-         WHERE jobs.id = r.id"
-    ))
-    .bind(json(&rows))
-    .bind(now)
-    .later()
 }
 
 /// The runner's first authenticated call for the job.

@@ -38,6 +38,7 @@
 
 pub mod agents;
 pub mod artifacts;
+pub mod claims;
 mod db;
 mod dialogue;
 pub mod environments;
@@ -86,5 +87,5 @@ pub use secret::{Keys, token_hash};
 pub use sqlite::SqliteReads;
 pub use tx::{Asked, Query, Sql, Tx};
 #[doc(hidden)]
-pub use tx::{changes_facts, numbered};
+pub use tx::{ONLY_POSTGRES, changes_facts, numbered};
 pub use value::{Column, Columns, Row, Value};

@@ -1,9 +1,6 @@
 //! The event log of a pipeline: what was decided, in order (DESIGN §6). It replays to the same rows.
 
-use std::collections::HashMap;
-
 use footplate_model::{PipelineId, Timestamp};
-use serde_json::{Value as Json, json};
 
 use crate::{Result, Tx, sql};
 
@@ -34,28 +31,6 @@ pub async fn append(
     .bind(event)
     .one("pipeline event", |row| row.get(0))
     .await
-}
-
-/// Adds entries to the logs of several pipelines in their order, with one statement; the pipelines are locked by the same transaction.
-pub fn append_all(tx: &mut Tx<'_>, events: &[(PipelineId, String)], now: Timestamp) -> Result<()> {
-    let mut places: HashMap<PipelineId, i64> = HashMap::new();
-    let rows: Vec<Json> = events
-        .iter()
-        .map(|(pipeline, event)| {
-            let place = places.entry(*pipeline).or_default();
-            *place += 1;
-            json!({"pipeline": pipeline, "place": *place, "event": event})
-        })
-        .collect();
-    tx.query(sql!(
-        "INSERT INTO pipeline_events (pipeline_id, position, recorded_at, event) SELECT r.pipeline_id, \
-         (SELECT COALESCE(MAX(e.position), 0) FROM pipeline_events e WHERE e.pipeline_id = r.pipeline_id) + r.place, $2, r.event \
-         FROM (SELECT CAST(json_extract(value, '$.pipeline') AS BIGINT) AS pipeline_id, CAST(json_extract(value, '$.place') AS BIGINT) AS place, \
-         json_extract(value, '$.event') AS event FROM json_each($1)) r"
-    ))
-    .bind(Json::from(rows).to_string())
-    .bind(now)
-    .later()
 }
 
 /// A page of the log: entries after a position, 0 = from the beginning.

@@ -1,5 +1,7 @@
 //! Pipelines and the facts that are kept with them.
 
+use std::collections::BTreeSet;
+
 use footplate_model::{JobId, Pipeline, PipelineId, ProjectId, Status, Timestamp, UserId};
 
 pub use crate::pipeline_lists::{Filter, Order, count, list};
@@ -113,38 +115,49 @@ pub async fn lock(tx: &mut Tx<'_>, id: PipelineId) -> Result<Option<Pipeline>> {
     .await
 }
 
-macro_rules! locked_columns {
-    () => {
-        "(SELECT f.variables FROM pipeline_facts f WHERE f.pipeline_id = pipelines.id), \
-         (SELECT MIN(s.position) FROM stages s WHERE s.pipeline_id = pipelines.id)"
-    };
+/// Locks pipelines by writing them, for claims: one after the other by their ids, so that two claims never wait for each other in a circle.
+pub fn lock_all(tx: &mut Tx<'_>, ids: &BTreeSet<PipelineId>) -> Result<()> {
+    for id in ids {
+        tx.query(sql!(
+            "UPDATE pipelines SET lock_version = lock_version + 1 WHERE id = $1"
+        ))
+        .bind(*id)
+        .later()?;
+    }
+    Ok(())
 }
 
-/// A locked pipeline with what a claim has to know around it.
+/// A pipeline with what a claim has to know around it.
 #[derive(Debug)]
-pub struct Locked {
+pub struct Standing {
     /// The pipeline.
     pub pipeline: Pipeline,
     /// The variables given with it, encrypted.
     pub variables: Option<Vec<u8>>,
     /// Position of its first stage.
     pub first_stage: Option<i64>,
+    /// Entries of its log.
+    pub events: i64,
 }
 
-/// Locks pipelines for claims from them, one after the other by their ids, so that two claims never wait for each other in a circle;
-/// `ids` is a JSON list. SQLite has one writer anyway.
-pub fn ask_locked(tx: &mut Tx<'_>, ids: &str) -> Result<Asked<Locked>> {
-    tx.query(sql!(
-        sqlite concat!("SELECT ", pipeline_columns!(), ", ", locked_columns!(), " FROM pipelines WHERE id IN (SELECT value FROM json_each($1)) ORDER BY id"),
-        postgres concat!("SELECT ", pipeline_columns!(), ", ", locked_columns!(), " FROM pipelines WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each($1)) ORDER BY id FOR NO KEY UPDATE OF pipelines")
-    ))
+/// Pipelines as claims look at them; `ids` is a JSON list.
+pub fn ask_standing(tx: &mut Tx<'_>, ids: &str) -> Result<Asked<Standing>> {
+    tx.query(sql!(concat!(
+        "SELECT ",
+        pipeline_columns!(),
+        ", (SELECT f.variables FROM pipeline_facts f WHERE f.pipeline_id = pipelines.id), \
+         (SELECT MIN(s.position) FROM stages s WHERE s.pipeline_id = pipelines.id), \
+         (SELECT COALESCE(MAX(e.position), 0) FROM pipeline_events e WHERE e.pipeline_id = pipelines.id) \
+         FROM pipelines WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each($1))"
+    )))
     .bind(ids)
     .ask(|row| {
         let mut c = row.columns();
-        Ok(Locked {
+        Ok(Standing {
             pipeline: read_columns(&mut c)?,
             variables: c.next()?,
             first_stage: c.next()?,
+            events: c.next()?,
         })
     })
 }

@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use footplate_model::{JobId, NamespaceId, PipelineId, ProjectId, RunnerId, Timestamp};
-use serde_json::{Value as Json, json};
 
-use crate::{Asked, Keys, Result, Row, Topic, Tx, id_list, rows::hex, sql, token_hash};
+use crate::{Asked, Result, Row, Topic, Tx, id_list, sql};
 
 /// Projects with so many jobs on instance runners are all alike.
 const MANY: i64 = 100;
@@ -55,16 +54,6 @@ pub async fn delete(tx: &mut Tx<'_>, job: JobId) -> Result<bool> {
         .execute()
         .await?
         == 1)
-}
-
-/// Takes several jobs out of the queue, for those who claim them. Their pipelines are locked and the jobs were found in the queue
-/// after that, so they are there. `jobs` is a JSON list.
-pub fn take(tx: &mut Tx<'_>, jobs: &str) -> Result<()> {
-    tx.query(sql!(
-        "DELETE FROM job_queue WHERE job_id IN (SELECT CAST(value AS BIGINT) FROM json_each($1))"
-    ))
-    .bind(jobs)
-    .later()
 }
 
 /// The tag sets that are waiting. Steps from one to the next in the index, however many jobs wait.
@@ -357,51 +346,6 @@ fn read(row: &Row<'_>) -> Result<Running> {
         seen_at: c.next()?,
         timeout: c.next()?,
     })
-}
-
-/// What is written down of a job that a runner takes.
-#[derive(Debug, Clone, Copy)]
-pub struct Handed<'h> {
-    /// The job.
-    pub job_id: JobId,
-    /// Its project.
-    pub project_id: ProjectId,
-    /// Who takes it.
-    pub runner_id: RunnerId,
-    /// The runner serves the whole instance.
-    pub instance_runner: bool,
-    /// The job's token.
-    pub token: &'h str,
-    /// Seconds.
-    pub timeout: i64,
-}
-
-/// Writes down that runners have jobs, with the jobs' tokens; one statement for all.
-pub fn insert_running(
-    tx: &mut Tx<'_>,
-    keys: &Keys,
-    handed: &[Handed<'_>],
-    now: Timestamp,
-) -> Result<()> {
-    let mut rows = Vec::with_capacity(handed.len());
-    for of in handed {
-        rows.push(json!({
-            "job": of.job_id, "project": of.project_id, "runner": of.runner_id, "instance": of.instance_runner,
-            "hash": hex(&token_hash(of.token)), "token": hex(&keys.encrypt(of.token)?), "timeout": of.timeout,
-        }));
-    }
-    // PostgreSQL would read each row again for each of its fields.
-    tx.query(sql!(
-        sqlite "INSERT INTO running_jobs (job_id, project_id, runner_id, instance_runner, token_hash, token, acked, started_at, seen_at, timeout) \
-         SELECT json_extract(value, '$.job'), json_extract(value, '$.project'), json_extract(value, '$.runner'), json_extract(value, '$.instance'), \
-         unhex(json_extract(value, '$.hash')), unhex(json_extract(value, '$.token')), FALSE, $2, $2, json_extract(value, '$.timeout') FROM json_each($1)",
-        postgres "INSERT INTO running_jobs (job_id, project_id, runner_id, instance_runner, token_hash, token, acked, started_at, seen_at, timeout) \
-         SELECT r.job, r.project, r.runner, r.instance, decode(r.hash, 'hex'), decode(r.token, 'hex'), FALSE, $2, $2, r.timeout \
-         FROM json_to_recordset(CAST(CAST($1 AS TEXT) AS JSON)) AS r (job BIGINT, project BIGINT, runner BIGINT, instance BOOLEAN, hash TEXT, token TEXT, timeout BIGINT)"
-    ))
-    .bind(Json::from(rows).to_string())
-    .bind(now)
-    .later()
 }
 
 /// The executing job with this token.

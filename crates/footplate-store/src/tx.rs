@@ -21,7 +21,8 @@ pub struct Sql {
     pub facts: bool,
 }
 
-/// A statement: `sql!("…")` for both engines, `sql!(sqlite "…", postgres "…")` where they must differ.
+/// A statement: `sql!("…")` for both engines, `sql!(sqlite "…", postgres "…")` where they must differ, `sql!(postgres "…")` where SQLite has
+/// others for the same.
 #[macro_export]
 macro_rules! sql {
     ($text:expr) => {
@@ -38,6 +39,13 @@ macro_rules! sql {
             facts: const { $crate::changes_facts($postgres) },
         }
     };
+    (postgres $postgres:expr) => {
+        $crate::Sql {
+            sqlite: $crate::ONLY_POSTGRES,
+            postgres: $postgres,
+            facts: const { $crate::changes_facts($postgres) },
+        }
+    };
     // SQLite takes `$1` for a name and numbers names as they appear; `?1` is the first parameter wherever it stands.
     (@numbered $text:expr) => {{
         const TEXT: &str = $text;
@@ -49,6 +57,10 @@ macro_rules! sql {
         NUMBERED
     }};
 }
+
+/// What SQLite has instead of a statement for PostgreSQL alone; it refuses it.
+#[doc(hidden)]
+pub const ONLY_POSTGRES: &str = "this statement is for PostgreSQL alone";
 
 /// The text with `?1` for `$1`, at compile time.
 #[doc(hidden)]
@@ -148,6 +160,8 @@ pub struct Tx<'a> {
     /// The first refusal of the engine. From then on the transaction can only be rolled back: PostgreSQL insists on it and
     /// answers a commit with a silent rollback, so that SQLite is held to the same.
     pub(crate) spoiled: Option<Error>,
+    /// The last statement has been run.
+    ended: bool,
 }
 
 pub(crate) enum Engine<'a> {
@@ -161,7 +175,13 @@ impl<'a> Tx<'a> {
             engine,
             wakes: Vec::new(),
             spoiled: None,
+            ended: false,
         }
+    }
+
+    /// Whether this is PostgreSQL.
+    pub(crate) fn is_postgres(&self) -> bool {
+        matches!(self.engine, Engine::Postgres(_))
     }
 
     /// Begins a statement.
@@ -216,6 +236,26 @@ impl Query<'_, '_> {
     pub async fn all<T>(self, read: impl FnMut(&Row<'_>) -> Result<T>) -> Result<Vec<T>> {
         self.tx.check()?;
         let result = run_query(&self.tx.engine, self.sql, &self.binds, read).await;
+        self.tx.note(result)
+    }
+
+    /// All rows of the last statement of a transaction: PostgreSQL commits with it, and gets it alone where there was nothing before.
+    /// Any other statement is refused afterwards.
+    ///
+    /// # Errors
+    /// Those of the engine and of `read`.
+    pub async fn last<T>(self, mut read: impl FnMut(&Row<'_>) -> Result<T>) -> Result<Vec<T>> {
+        self.tx.check()?;
+        let result = match &self.tx.engine {
+            Engine::Sqlite(connection) => sqlite_query(connection, self.sql, &self.binds, read),
+            Engine::Postgres(dialogue) => {
+                match dialogue.query_and_end(self.sql.postgres, &self.binds).await {
+                    Ok(rows) => rows.iter().map(|row| read(&Row::Postgres(row))).collect(),
+                    Err(error) => Err(error),
+                }
+            }
+        };
+        self.tx.ended = true;
         self.tx.note(result)
     }
 
@@ -285,6 +325,7 @@ impl Tx<'_> {
     fn check(&self) -> Result<()> {
         match &self.spoiled {
             Some(error) => Err(error.clone()),
+            None if self.ended => Err(Error::Closed),
             None => Ok(()),
         }
     }

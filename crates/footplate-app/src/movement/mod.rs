@@ -9,7 +9,7 @@ use footplate_pipeline::{Event, EventRecord, Illegal, JobKey, step};
 use footplate_store::{Tx, pipeline_events};
 
 pub(crate) use apply::{Applied, apply, offer, tags_key, take_state};
-pub(crate) use begin::{begin, narrow};
+pub(crate) use begin::{Beginning, Others, begin, wake};
 pub(crate) use snapshot::{Loaded, load, snapshot};
 
 use crate::{App, Error, Result};

@@ -1,28 +1,30 @@
-//! Jobs are claimed for those who wait: one transaction for many (`runner-protocol.md §3`).
+//! Jobs are claimed for those who wait (`runner-protocol.md §3`): many with one statement. It is decided from rows that are kept in memory
+//! or read beforehand, and holds only where nobody has moved the pipeline since. Where somebody has, the pipelines are locked first.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+};
 
 use footplate_model::{
-    Job, JobId, Pipeline, PipelineId, Project, Runner, RunnerManagerId, RunnerType, TimeoutSource,
-    Timestamp, User,
+    JobId, PipelineId, Project, Runner, RunnerManagerId, TimeoutSource, Timestamp,
 };
 use footplate_pipeline::Event;
-use footplate_store::{
-    Keys, Tx, id_list,
-    queue::{self, Candidate, Handed},
-};
+use footplate_store::{Tx, pipelines, queue::Candidate};
 use serde_json::{Map, Value as Json};
 
-use super::table::{Found, Row, Table};
+use super::{
+    handout::{Handout, Taken},
+    table::{Row, Table},
+};
 use crate::{
     App, Error, Result,
     definition::Definition,
-    movement::{begin, happen_to, key, load},
-    variables::material::Sealed,
+    movement::{happen_to, key, load},
 };
 
-/// So many jobs on instance runners are told of; more are shown as `5+`.
-const INSTANCE_JOBS: i64 = 6;
+/// Rows for so many looks are worth statements of their own.
+const WORTH: usize = 4;
 
 /// One who asks for a job.
 #[derive(Debug)]
@@ -32,29 +34,6 @@ pub(super) struct Ask {
     pub(super) features: Arc<Map<String, Json>>,
     /// Which list of candidates is offered.
     pub(super) offered: usize,
-}
-
-/// A job that was taken.
-pub(super) struct Claimed {
-    pub(super) pipeline: Arc<Pipeline>,
-    pub(super) job: Job,
-    /// Jobs whose artifacts or variables it takes.
-    pub(super) sources: Vec<Job>,
-    pub(super) definition: Arc<Definition>,
-    pub(super) project: Arc<Project>,
-    pub(super) user: Option<Arc<User>>,
-    pub(super) token: String,
-    /// Jobs of the project that run on instance runners, at most six; `None` where that does not matter.
-    pub(super) instance_jobs: Option<i64>,
-}
-
-/// A job that was taken for somebody.
-pub(super) struct Taken {
-    /// The place of its asker.
-    pub(super) place: usize,
-    pub(super) claimed: Claimed,
-    /// What is stored of its variables; an error spoils the job.
-    pub(super) sealed: Result<Sealed>,
 }
 
 /// What became of a look at the queue.
@@ -71,43 +50,181 @@ pub(super) struct Claims {
 }
 
 impl App {
-    /// Gives each asker the first of its candidates that fits, as far as they reach. All that is written is written at once.
+    /// Gives each asker the first of its candidates that fits, as far as they reach. `ahead` = what the next looks will be offered: it is
+    /// read along where something has to be read.
     pub(super) async fn claim(
         &self,
         asks: Vec<Ask>,
         offered: Vec<Vec<Candidate>>,
+        mut ahead: Vec<Candidate>,
     ) -> Result<Claims> {
-        let (now, keys, app) = (self.now(), self.keys().clone(), self.clone());
-        let moment = self.moment();
-        let (claims, found) = self
-            .db()
-            .write(async move |tx: &mut Tx<'_>| {
-                let mut round = Round {
-                    asks: &asks,
-                    left: (0..asks.len()).collect(),
-                    offered: offered.iter().map(|list| list.iter().copied()).collect(),
-                    claims: Claims::default(),
-                };
-                let mut found: Vec<Found> = Vec::new();
-                loop {
-                    let next = round.next();
-                    if next.is_empty() {
-                        break;
-                    }
-                    let of: Vec<Candidate> = next.iter().map(|next| next.of).collect();
-                    let mut table = Table::read(tx, &app, &of, now).await?;
-                    let chosen = round.choose(&table, &next);
-                    round.hand_out(tx, &keys, &mut table, chosen, now).await?;
-                    found.push(table.found);
+        let asks: Arc<[Ask]> = asks.into();
+        let mut claims = Claims::default();
+        let mut round = Round {
+            asks: &asks,
+            left: (0..asks.len()).collect(),
+            offered: offered.iter().map(|list| list.iter().copied()).collect(),
+        };
+        loop {
+            let next = round.next(&claims.gone);
+            if next.is_empty() {
+                break;
+            }
+            let before = std::mem::take(&mut ahead);
+            let found = self.claim_some(&asks, &round.left, next, before).await;
+            let some = match found {
+                Ok(some) => some,
+                // Those who have a job already get it.
+                Err(error) if !claims.taken.is_empty() => {
+                    tracing::error!(%error, "a look was broken off");
+                    break;
                 }
-                Ok::<_, Error>((round.claims, found))
-            })
-            .await?;
-        // The next claims find it in memory.
-        self.keep(moment, |kept| {
-            found.iter().for_each(|found| found.keep(kept));
-        });
+                Err(error) => return Err(error),
+            };
+            let has_one = |place: &usize| some.taken.iter().any(|taken| taken.place == *place);
+            round.left.retain(|place| !has_one(place));
+            claims.taken.extend(some.taken);
+            claims.unfit.extend(some.unfit);
+            claims.lost |= some.lost;
+            claims.gone.extend(some.gone);
+        }
         Ok(claims)
+    }
+
+    /// The same for some candidates, as many as there are askers for them.
+    async fn claim_some(
+        &self,
+        asks: &Arc<[Ask]>,
+        left: &[usize],
+        next: Vec<Next>,
+        ahead: Vec<Candidate>,
+    ) -> Result<Claims> {
+        let (now, moment) = (self.now(), self.moment());
+        let mut table = self.lay(&next, ahead, now).await?;
+        let (mut claims, chosen) = choose(asks, left, &table, &next);
+        let mut moved: Vec<Taken> = Vec::new();
+        if !chosen.is_empty() {
+            let handout = Handout::of(asks, &mut table, chosen, now)?;
+            let (keys, writing) = (self.keys().clone(), handout.writing);
+            let held = self
+                .db()
+                .write(async move |tx: &mut Tx<'_>| writing.write(tx, &keys, now).await)
+                .await?;
+            for beginning in handout.beginnings {
+                let id = beginning.held.id;
+                // What was not written is forgotten.
+                let standing = table.take_standing(id).filter(|_| held.contains(&id));
+                if let Some(standing) = standing {
+                    table.put_standing(standing.moved(&beginning, now));
+                }
+            }
+            (claims.taken, moved) = handout
+                .taken
+                .into_iter()
+                .partition(|taken| held.contains(&taken.claimed.job.pipeline_id));
+        }
+        self.keep(moment, |kept| kept.keep_waiting(table));
+        if !moved.is_empty() {
+            let left: Vec<usize> = moved.iter().map(|taken| taken.place).collect();
+            let jobs: HashSet<JobId> = moved.iter().map(|taken| taken.claimed.job.id).collect();
+            claims.gone.retain(|job| !jobs.contains(job));
+            let next = next.into_iter().filter(|next| jobs.contains(&next.of.job));
+            let again = self
+                .claim_locked(Arc::clone(asks), left, next.collect(), now)
+                .await?;
+            claims.taken.extend(again.taken);
+            claims.unfit.extend(again.unfit);
+            claims.lost |= again.lost;
+            claims.gone.extend(again.gone);
+        }
+        Ok(claims)
+    }
+
+    /// What is known of the candidates. Where something is not, it is read, and what comes after them along with it; otherwise that is read
+    /// while they are claimed.
+    async fn lay(&self, next: &[Next], ahead: Vec<Candidate>, now: Timestamp) -> Result<Table> {
+        let mut wanted: Vec<Candidate> = next.iter().map(|next| next.of).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let mut table = self.kept().waiting.take(&mut wanted);
+        let of_table = |of: &Candidate| table.standing(of.pipeline).is_some();
+        let ahead = ahead.into_iter().filter(|of| !of_table(of));
+        if wanted.is_empty() {
+            self.read_ahead(ahead.collect(), next.len());
+            return Ok(table);
+        }
+        wanted.extend(ahead);
+        let mine: HashSet<PipelineId> = next.iter().map(|next| next.of.pipeline).collect();
+        table.join(self.read_waiting(wanted, mine, now).await?);
+        Ok(table)
+    }
+
+    /// Reads jobs that wait. Those of `mine` are given back, the others are kept.
+    async fn read_waiting(
+        &self,
+        wanted: Vec<Candidate>,
+        mine: HashSet<PipelineId>,
+        now: Timestamp,
+    ) -> Result<Table> {
+        let (moment, app) = (self.moment(), self.clone());
+        let (read, found) = self
+            .db()
+            .read(async move |tx: &mut Tx<'_>| Table::read(tx, &app, &wanted, now).await)
+            .await?;
+        let (mine, others) = read.split(&mine);
+        self.keep(moment, |kept| {
+            found.keep(kept);
+            kept.keep_waiting(others);
+        });
+        Ok(mine)
+    }
+
+    /// Reads what the next looks need, once it is worth a statement: as much as several looks of `look` jobs.
+    fn read_ahead(&self, mut ahead: Vec<Candidate>, look: usize) {
+        self.kept().waiting.retain_unknown(&mut ahead);
+        if ahead.len() < WORTH * look {
+            return;
+        }
+        let Some(reading) = self.desk().begin_reading() else {
+            return;
+        };
+        let app = self.clone();
+        tokio::spawn(async move {
+            let _reading = reading;
+            let read = app.read_waiting(ahead, HashSet::new(), app.now()).await;
+            if let Err(error) = read {
+                tracing::warn!(%error, "jobs that wait could not be read ahead");
+            }
+        });
+    }
+
+    /// Claims what was moved by others all the time: nobody moves it while it is read and written.
+    async fn claim_locked(
+        &self,
+        asks: Arc<[Ask]>,
+        left: Vec<usize>,
+        next: Vec<Next>,
+        now: Timestamp,
+    ) -> Result<Claims> {
+        let (keys, app) = (self.keys().clone(), self.clone());
+        self.db()
+            .write(async move |tx: &mut Tx<'_>| {
+                let of: Vec<Candidate> = next.iter().map(|next| next.of).collect();
+                let pipelines: BTreeSet<PipelineId> = of.iter().map(|of| of.pipeline).collect();
+                pipelines::lock_all(tx, &pipelines)?;
+                let (mut table, _) = Table::read(tx, &app, &of, now).await?;
+                let (mut claims, chosen) = choose(&asks, &left, &table, &next);
+                if !chosen.is_empty() {
+                    let handout = Handout::of(&asks, &mut table, chosen, now)?;
+                    let held = handout.writing.write(tx, &keys, now).await?;
+                    if held.len() < handout.beginnings.len() {
+                        return Err(Error::internal("a locked pipeline was moved"));
+                    }
+                    claims.taken = handout.taken;
+                }
+                Ok::<_, Error>(claims)
+            })
+            .await
     }
 
     /// Lets a job that may not run fail, if it still waits and still may not.
@@ -124,7 +241,7 @@ impl App {
                     project: loaded.pipeline.project_id,
                     running: 0,
                 };
-                let table = Table::read(tx, &app, &[again], now).await?;
+                let (table, _) = Table::read(tx, &app, &[again], now).await?;
                 if let Some(reason) = table.row(job).and_then(Row::refusal) {
                     let event = Event::Drop {
                         job: key(job),
@@ -145,7 +262,6 @@ struct Round<'r> {
     /// Places of those who have nothing yet.
     left: Vec<usize>,
     offered: Vec<std::iter::Copied<std::slice::Iter<'r, Candidate>>>,
-    claims: Claims,
 }
 
 /// A candidate, and the list that it stands on.
@@ -156,17 +272,17 @@ struct Next {
 }
 
 /// A job for an asker.
-struct Chosen {
-    asker: usize,
-    job: JobId,
+pub(super) struct Chosen {
+    pub(super) asker: usize,
+    pub(super) job: JobId,
     /// Jobs of its project on instance runners.
-    running: i64,
+    pub(super) running: i64,
 }
 
 impl Round<'_> {
     /// The candidates to look at next: of each list as many as there are askers left for it.
-    fn next(&mut self) -> Vec<Next> {
-        let (asks, left, gone) = (self.asks, &self.left, &self.claims.gone);
+    fn next(&mut self, gone: &HashSet<JobId>) -> Vec<Next> {
+        let (asks, left) = (self.asks, &self.left);
         let mut next = Vec::new();
         for (list, offered) in self.offered.iter_mut().enumerate() {
             let wanted = left
@@ -180,91 +296,42 @@ impl Round<'_> {
         }
         next
     }
+}
 
-    /// Who gets what: each job goes to the first asker that is offered it and has the features for it.
-    fn choose(&mut self, table: &Table, next: &[Next]) -> Vec<Chosen> {
-        let mut chosen = Vec::new();
-        for Next { of, list } in next {
-            if self.claims.gone.contains(&of.job) {
-                continue;
-            }
-            let Some(row) = table.row(of.job) else {
-                self.claims.gone.insert(of.job);
-                self.claims.lost = true;
-                continue;
-            };
-            if row.refusal().is_some() {
-                self.claims.gone.insert(of.job);
-                self.claims.unfit.push((of.job, of.pipeline));
-                continue;
-            }
-            let demanded = row.definition.as_deref().map(demanded).unwrap_or_default();
-            let fits = |asker: &usize| {
-                let ask = &self.asks[*asker];
-                let on = |name: &str| ask.features.get(name).is_some_and(|on| *on == true);
-                ask.offered == *list && demanded.iter().all(|name| on(name))
-            };
-            if let Some(place) = self.left.iter().position(fits) {
-                let asker = self.left.remove(place);
-                self.claims.gone.insert(of.job);
-                chosen.push(Chosen {
-                    asker,
-                    job: of.job,
-                    running: of.running,
-                });
-            }
+/// Who gets what: each job goes to the first asker that is offered it and has the features for it.
+fn choose(asks: &[Ask], left: &[usize], table: &Table, next: &[Next]) -> (Claims, Vec<Chosen>) {
+    let (mut claims, mut chosen) = (Claims::default(), Vec::new());
+    let mut left = left.to_vec();
+    for Next { of, list } in next {
+        if claims.gone.contains(&of.job) {
+            continue;
         }
-        chosen
-    }
-
-    /// Takes the chosen jobs out of the queue and lets them run.
-    async fn hand_out(
-        &mut self,
-        tx: &mut Tx<'_>,
-        keys: &Keys,
-        table: &mut Table,
-        chosen: Vec<Chosen>,
-        now: Timestamp,
-    ) -> Result<()> {
-        if chosen.is_empty() {
-            return Ok(());
+        let Some(row) = table.row(of.job) else {
+            claims.gone.insert(of.job);
+            claims.lost = true;
+            continue;
+        };
+        if row.refusal().is_some() {
+            claims.gone.insert(of.job);
+            claims.unfit.push((of.job, of.pipeline));
+            continue;
         }
-        queue::take(tx, &id_list(chosen.iter().map(|chosen| chosen.job.0)))?;
-        let taken: Vec<Taken> = chosen
-            .iter()
-            .filter_map(|chosen| {
-                let ask = &self.asks[chosen.asker];
-                let mut claimed = table.claimed(chosen.job, ask, now)?;
-                let on_instance = ask.runner.runner_type == RunnerType::Instance;
-                let running = (chosen.running + 1).min(INSTANCE_JOBS);
-                claimed.instance_jobs = on_instance.then_some(running);
-                Some(Taken {
-                    place: chosen.asker,
-                    sealed: table.sealed(chosen.job)?,
-                    claimed,
-                })
-            })
-            .collect();
-        let assigned: Vec<&Job> = taken.iter().map(|taken| &taken.claimed.job).collect();
-        begin(tx, &table.narrowed(&assigned), &assigned, now).await?;
-        let handed: Vec<Handed<'_>> = taken
-            .iter()
-            .map(|Taken { place, claimed, .. }| {
-                let runner = &self.asks[*place].runner;
-                Handed {
-                    job_id: claimed.job.id,
-                    project_id: claimed.project.id,
-                    runner_id: runner.id,
-                    instance_runner: runner.runner_type == RunnerType::Instance,
-                    token: &claimed.token,
-                    timeout: claimed.job.timeout.unwrap_or_default(),
-                }
-            })
-            .collect();
-        queue::insert_running(tx, keys, &handed, now)?;
-        self.claims.taken.extend(taken);
-        Ok(())
+        let demanded = row.definition.as_deref().map(demanded).unwrap_or_default();
+        let fits = |asker: &usize| {
+            let ask = &asks[*asker];
+            let on = |name: &str| ask.features.get(name).is_some_and(|on| *on == true);
+            ask.offered == *list && demanded.iter().all(|name| on(name))
+        };
+        if let Some(place) = left.iter().position(fits) {
+            claims.gone.insert(of.job);
+            chosen.push(Chosen {
+                asker: left.remove(place),
+                job: of.job,
+                running: of.running,
+            });
+        }
     }
+    (claims, chosen)
 }
 
 /// Features that a job asks for (`runner-protocol.md §3.4`).

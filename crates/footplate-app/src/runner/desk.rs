@@ -1,10 +1,13 @@
 //! The desk: all requests for work of this process come here, and one task serves them, many with few statements (DESIGN §8).
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 
 use tokio::sync::{Notify, oneshot};
 
-use super::{greet::JobRequest, material::Told, service::Service};
+use super::{candidates::Offers, greet::JobRequest, material::Told, service::Service};
 use crate::{App, Error, Result};
 
 /// Requests that one look serves, so that the first need not wait for what thousands write.
@@ -15,11 +18,24 @@ pub(super) const AT_ONCE: usize = 64;
 pub(crate) struct Desk {
     waiting: Mutex<Waiting>,
     pub(super) bell: Notify,
+    /// Rows for the next looks are being read.
+    reading: Arc<AtomicBool>,
+}
+
+/// Until the end of this, nobody else reads ahead.
+pub(super) struct Reading(Arc<AtomicBool>);
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
 }
 
 #[derive(Default)]
 struct Waiting {
     newcomers: Vec<Asker>,
+    /// What the last one who served knew of the queue.
+    offers: Offers,
     /// The task that serves them runs.
     attended: bool,
 }
@@ -57,15 +73,24 @@ impl Desk {
         waiting.newcomers.drain(..some).collect()
     }
 
+    /// To read rows for the next looks, unless somebody does.
+    pub(super) fn begin_reading(&self) -> Option<Reading> {
+        let before = self.reading.swap(true, Ordering::Acquire);
+        (!before).then(|| Reading(Arc::clone(&self.reading)))
+    }
+
     /// How many have come that have not been served.
     pub(super) fn waiting(&self) -> usize {
         self.lock().newcomers.len()
     }
 
-    /// Ends the service, unless somebody has come.
-    pub(super) fn close(&self) -> bool {
+    /// Ends the service, unless somebody has come. The next one goes on with what this one knows of the queue.
+    pub(super) fn close(&self, offers: &mut Offers) -> bool {
         let mut waiting = self.lock();
         waiting.attended = !waiting.newcomers.is_empty();
+        if !waiting.attended {
+            waiting.offers = std::mem::take(offers);
+        }
         !waiting.attended
     }
 }
@@ -90,10 +115,11 @@ impl App {
             self.desk().bell.notify_one();
         } else {
             waiting.attended = true;
+            let offers = std::mem::take(&mut waiting.offers);
             let app = self.clone();
             tokio::spawn(async move {
                 let attending = Attending(app);
-                Service::new(&attending.0).run().await;
+                Service::new(&attending.0, offers).run().await;
             });
         }
     }

@@ -6,7 +6,7 @@ use footplate_git::Sha;
 use footplate_model::Runner;
 use footplate_store::Tx;
 
-use super::claim::Claimed;
+use super::handout::Claimed;
 use crate::{
     App, Error, Result,
     create_pipeline::author_login,

@@ -9,6 +9,7 @@ mod desk;
 mod division;
 mod external_secrets;
 mod greet;
+mod handout;
 mod material;
 mod payload;
 mod register;
@@ -34,6 +35,7 @@ pub use greet::{JobRequest, RunnerInfo};
 pub use payload::{Assignment, Dependency};
 pub use register::{Registered, Registration, RunnerOwner};
 pub use report::{Report, ReportOutcome};
+pub(crate) use table::Table;
 pub use trace::{TraceChunk, TraceOutcome};
 
 use crate::{App, Error, Result};

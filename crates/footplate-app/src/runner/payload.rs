@@ -8,7 +8,7 @@ use footplate_model::{AccessLevel, Job, JobId, Pipeline, Project, Runner};
 use footplate_store::{Tx, environments, members};
 use serde_json::Value as Json;
 
-use super::{claim::Claimed, external_secrets::external_secrets, material::Told};
+use super::{external_secrets::external_secrets, handout::Claimed, material::Told};
 use crate::{
     App, Error, Result,
     definition::Definition,

@@ -9,7 +9,10 @@ use std::{
 };
 
 use footplate_model::PipelineId;
-use footplate_store::Topic;
+use footplate_store::{
+    Topic,
+    queue::{CANDIDATES, Candidate},
+};
 use tokio::{
     task::{self, JoinError, JoinSet},
     time::Instant,
@@ -17,16 +20,19 @@ use tokio::{
 
 use super::{
     candidates::{Offers, Reach},
-    claim::{Ask, Claims, Taken},
+    claim::{Ask, Claims},
     desk::{AT_ONCE, Answer, Asker},
     division::{Division, Share, Wanting, divide},
     greet::Greeted,
+    handout::Taken,
     material::Told,
 };
 use crate::{App, Error, Result};
 
 /// Looks that go on at the same time.
 const LOOKS: usize = 2;
+/// Rows for so many looks are read at once.
+const AHEAD: usize = 8;
 /// How often one looks again at once when others were faster.
 const LATE: usize = 4;
 
@@ -77,11 +83,11 @@ struct Look {
 }
 
 impl<'s> Service<'s> {
-    pub(super) fn new(app: &'s App) -> Self {
+    pub(super) fn new(app: &'s App, offers: Offers) -> Self {
         Self {
             app,
             held: Vec::new(),
-            offers: Offers::default(),
+            offers,
             looks: JoinSet::new(),
             locked: HashMap::new(),
             blocked: false,
@@ -106,7 +112,7 @@ impl<'s> Service<'s> {
                 }
             }
             if self.held.is_empty() && self.looks.is_empty() {
-                if desk.close() {
+                if desk.close(&mut self.offers) {
                     return;
                 }
                 continue;
@@ -222,11 +228,13 @@ impl<'s> Service<'s> {
             candidates: self.offers.jobs(reach),
             seekers: asks.iter().filter(|ask| ask.offered == list).count(),
         });
+        let lists: Vec<Wanting<'_>> = lists.collect();
         let Division {
             pipelines,
             offered,
             shares,
-        } = divide(&lists.collect::<Vec<_>>(), &busy, picky);
+        } = divide(&lists, &busy, picky);
+        let ahead = ahead(&lists, &busy);
         let share: HashMap<Reach, Share> = reaches.into_iter().zip(shares).collect();
         if pipelines.is_empty() {
             for seeker in &mut seekers {
@@ -240,7 +248,7 @@ impl<'s> Service<'s> {
         let app = self.app.clone();
         let (count, queue_size) = (seekers.len(), self.offers.queue_size);
         let look = self.looks.spawn(async move {
-            let mut claims = app.claim(asks, offered).await;
+            let mut claims = app.claim(asks, offered, ahead).await;
             let mut moved = false;
             if let Ok(claims) = &mut claims {
                 moved = !claims.taken.is_empty() || !claims.unfit.is_empty();
@@ -320,6 +328,18 @@ impl<'s> Service<'s> {
             let _ = seeker.of.asker.reply.send(Ok(Answer::Nothing(token)));
         }
     }
+}
+
+/// What the next looks will be offered, as far as nobody holds it.
+fn ahead(lists: &[Wanting<'_>], busy: &HashSet<PipelineId>) -> Vec<Candidate> {
+    let mut ahead = Vec::new();
+    for list in lists {
+        let candidates = list.candidates.iter();
+        let free = candidates.filter(|of| !busy.contains(&of.pipeline));
+        ahead.extend(free.take(AHEAD * list.seekers).copied());
+    }
+    ahead.truncate(CANDIDATES);
+    ahead
 }
 
 /// Takes those who got a job from the others and hands it to them.

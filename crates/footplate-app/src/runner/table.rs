@@ -1,8 +1,10 @@
-//! What a claim has to know of the jobs that it looks at, read with few statements for all of them. Their pipelines are locked.
+//! What a claim has to know of the jobs that it looks at, read with few statements for all of them. More is read than one look needs, and
+//! what it did not take is kept for the next ones: nothing that is decided here is written if somebody has moved the pipeline since.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use footplate_model::{
@@ -12,46 +14,61 @@ use footplate_model::{
 use footplate_pipeline::StageState;
 use footplate_store::{Keys, Tx, artifacts, id_list, jobs, pipelines, queue::Candidate};
 
-use super::{
-    claim::{Ask, Claimed, timeout},
-    dependencies::{Giving, artifact_sources},
-};
+use super::dependencies::{Giving, artifact_sources};
 use crate::{
     App, Result,
     definition::Definition,
     memory::{Kept, known, projects_of, users_of},
-    movement::{Loaded, narrow},
-    secrets::{JOB_TOKEN_PREFIX, random_token},
+    movement::Beginning,
     variables::{
         material::{Sealed, Stored, Subject},
         secrets::{Around, Protected},
     },
 };
 
+/// Nothing is kept for longer: what another process or another use case moves meanwhile costs a claim in vain.
+const FRESH: Duration = Duration::from_millis(50);
+
 /// One job that waits, with what stands around it.
-pub(super) struct Row {
-    job: Job,
+pub(crate) struct Row {
+    pub(super) job: Job,
     /// `None` where it is damaged.
     pub(super) definition: Option<Arc<Definition>>,
-    pipeline: Arc<Pipeline>,
-    stage: Option<StageState>,
-    first_stage: Option<i64>,
-    project: Option<Arc<Project>>,
-    user: Option<Arc<User>>,
-    sources: Vec<Job>,
+    pub(super) project: Option<Arc<Project>>,
+    pub(super) user: Option<Arc<User>>,
+    /// Jobs whose artifacts or variables it takes.
+    pub(super) sources: Vec<Job>,
     /// It has variables of its own.
     variables: bool,
-    /// Until it is taken along.
-    sealed: Option<Result<Sealed>>,
+    /// What is stored of its variables; `None` where its project is gone.
+    pub(super) sealed: Option<Result<Sealed>>,
     /// Something that it takes from another job is gone.
     missing: bool,
+    /// The `lock_version` of its pipeline when it was read.
+    version: i64,
+    read: Instant,
 }
 
-/// The jobs of one look.
-pub(super) struct Table {
-    rows: BTreeMap<JobId, Row>,
-    /// What of it the next looks need, too.
-    pub(super) found: Found,
+/// A pipeline as it was read.
+pub(crate) struct Standing {
+    pub(super) pipeline: Arc<Pipeline>,
+    /// Position of its first stage.
+    first_stage: Option<i64>,
+    /// Stages by position, those of the jobs that were read.
+    stages: BTreeMap<i64, Option<Status>>,
+    /// Entries of its log.
+    pub(super) events: i64,
+    /// The `lock_version` since which only claims of this process have moved it: rows that were read then or later hold.
+    since: i64,
+    /// When it was read last.
+    read: Instant,
+}
+
+/// Jobs that wait, and their pipelines.
+#[derive(Default)]
+pub(crate) struct Table {
+    rows: HashMap<JobId, Row>,
+    standings: HashMap<PipelineId, Standing>,
 }
 
 /// Rows that seldom change.
@@ -89,24 +106,179 @@ impl Row {
     }
 }
 
+impl Standing {
+    /// The stages of these jobs, in order.
+    pub(super) fn stages_of<'j>(&self, jobs: impl Iterator<Item = &'j Job>) -> Vec<StageState> {
+        let positions: BTreeSet<i64> = jobs.map(|job| job.stage_idx).collect();
+        let stages = positions.into_iter().filter_map(|position| {
+            let status = *self.stages.get(&position)?.as_ref()?;
+            Some(StageState { position, status })
+        });
+        stages.collect()
+    }
+
+    /// What a claim has made of it.
+    pub(super) fn moved(self, by: &Beginning, now: Timestamp) -> Self {
+        let held = &by.held;
+        let mut pipeline = Arc::unwrap_or_clone(self.pipeline);
+        pipeline.lock_version += 1;
+        pipeline.started_at = by.started_at;
+        if let Some(status) = held.status {
+            (pipeline.status, pipeline.updated_at) = (status, now);
+        }
+        let mut stages = self.stages;
+        for stage in &by.stages {
+            stages.insert(stage.position, Some(stage.status));
+        }
+        Self {
+            pipeline: Arc::new(pipeline),
+            stages,
+            events: self.events + i64::try_from(by.events.len()).unwrap_or_default(),
+            ..self
+        }
+    }
+}
+
 impl Table {
-    /// Locks the pipelines of the candidates and reads those that are still pending.
+    /// How many rows there are.
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    pub(super) fn row(&self, job: JobId) -> Option<&Row> {
+        self.rows.get(&job)
+    }
+
+    /// Takes a row away; it is needed once.
+    pub(super) fn take_row(&mut self, job: JobId) -> Option<Row> {
+        self.rows.remove(&job)
+    }
+
+    pub(super) fn standing(&self, pipeline: PipelineId) -> Option<&Standing> {
+        self.standings.get(&pipeline)
+    }
+
+    pub(super) fn take_standing(&mut self, pipeline: PipelineId) -> Option<Standing> {
+        self.standings.remove(&pipeline)
+    }
+
+    pub(super) fn put_standing(&mut self, standing: Standing) {
+        self.standings.insert(standing.pipeline.id, standing);
+    }
+
+    /// Takes away what is known of the candidates: of a pipeline all of them, or nothing. Those that are not known stay.
+    pub(super) fn take(&mut self, candidates: &mut Vec<Candidate>) -> Self {
+        let mut taken = Self::default();
+        for of in candidates.iter() {
+            if let Some(standing) = self.standings.remove(&of.pipeline) {
+                taken.put_standing(standing);
+            }
+            if let Some(row) = self.rows.remove(&of.job) {
+                taken.rows.insert(of.job, row);
+            }
+        }
+        let unknown = candidates.iter().filter(|of| !taken.holds(of));
+        let unknown: HashSet<PipelineId> = unknown.map(|of| of.pipeline).collect();
+        let forget = |of: PipelineId| unknown.contains(&of);
+        taken.standings.retain(|of, _| !forget(*of));
+        taken.rows.retain(|_, row| !forget(row.job.pipeline_id));
+        candidates.retain(|of| forget(of.pipeline));
+        taken
+    }
+
+    /// Leaves the candidates that are not known.
+    pub(super) fn retain_unknown(&self, candidates: &mut Vec<Candidate>) {
+        candidates.retain(|of| !self.holds(of));
+    }
+
+    /// Whether a job is known, as its pipeline is now.
+    fn holds(&self, of: &Candidate) -> bool {
+        let (row, standing) = (self.rows.get(&of.job), self.standings.get(&of.pipeline));
+        row.zip(standing).is_some_and(|(row, standing)| {
+            row.read.elapsed() < FRESH
+                && row.version >= standing.since
+                && standing.stages.contains_key(&row.job.stage_idx)
+        })
+    }
+
+    /// What is of these pipelines, and the rest.
+    pub(super) fn split(self, pipelines: &HashSet<PipelineId>) -> (Self, Self) {
+        let (mine, others) = self
+            .rows
+            .into_iter()
+            .partition(|(_, row)| pipelines.contains(&row.job.pipeline_id));
+        let (my_standings, their_standings) = self
+            .standings
+            .into_iter()
+            .partition(|(of, _)| pipelines.contains(of));
+        let mine = Self {
+            rows: mine,
+            standings: my_standings,
+        };
+        let others = Self {
+            rows: others,
+            standings: their_standings,
+        };
+        (mine, others)
+    }
+
+    /// Adds a table of other pipelines.
+    pub(super) fn join(&mut self, other: Self) {
+        self.rows.extend(other.rows);
+        self.standings.extend(other.standings);
+    }
+
+    /// Adds what another look had. Of a pipeline the latest state counts.
+    fn add(&mut self, other: Self) {
+        self.rows.extend(other.rows);
+        for (id, mut standing) in other.standings {
+            if let Some(known) = self.standings.get_mut(&id) {
+                let (mine, its) = (known.pipeline.lock_version, standing.pipeline.lock_version);
+                if mine > its {
+                    continue;
+                }
+                if mine == its {
+                    standing.stages.append(&mut known.stages);
+                    standing.since = standing.since.min(known.since);
+                    standing.read = standing.read.max(known.read);
+                }
+            }
+            self.standings.insert(id, standing);
+        }
+    }
+
+    /// Forgets what is not fresh any more.
+    fn tidy(&mut self) {
+        self.standings
+            .retain(|_, standing| standing.read.elapsed() < FRESH);
+        self.rows.retain(|_, row| row.read.elapsed() < FRESH);
+    }
+
+    /// Reads those of the candidates that are still pending.
     pub(super) async fn read(
         tx: &mut Tx<'_>,
         app: &App,
         candidates: &[Candidate],
         now: Timestamp,
-    ) -> Result<Self> {
+    ) -> Result<(Self, Found)> {
+        let read = Instant::now();
         let of: BTreeSet<PipelineId> = candidates.iter().map(|one| one.pipeline).collect();
-        let locks = pipelines::ask_locked(tx, &id_list(of.iter().map(|id| id.0)))?;
+        let pipelines = pipelines::ask_standing(tx, &id_list(of.iter().map(|id| id.0)))?;
         let ids: BTreeSet<i64> = candidates.iter().map(|one| one.job.0).collect();
         let waiting = jobs::ask_waiting(tx, &id_list(ids))?;
         let mut stored = Stored::default();
-        let mut locked: HashMap<PipelineId, (Arc<Pipeline>, Option<i64>)> = HashMap::new();
-        for of in locks.all(tx).await? {
-            let id = of.pipeline.id;
-            stored.give(id, of.variables);
-            locked.insert(id, (Arc::new(of.pipeline), of.first_stage));
+        let mut table = Self::default();
+        for of in pipelines.all(tx).await? {
+            stored.give(of.pipeline.id, of.variables);
+            let version = of.pipeline.lock_version;
+            table.put_standing(Standing {
+                pipeline: Arc::new(of.pipeline),
+                first_stage: of.first_stage,
+                stages: BTreeMap::new(),
+                events: of.events,
+                since: version,
+                read,
+            });
         }
         let mut waiting = waiting.all(tx).await?;
         waiting.retain(|waiting| waiting.job.status == Status::Pending);
@@ -114,42 +286,37 @@ impl Table {
         let projects = projects_of(tx, app, jobs.clone().map(|job| job.project_id).collect());
         let projects = projects.await?;
         let users = users_of(tx, app, jobs.filter_map(|job| job.user_id).collect()).await?;
-        let mut rows = BTreeMap::new();
         for waiting in waiting {
             let job = waiting.job;
-            let Some((pipeline, first_stage)) = locked.get(&job.pipeline_id) else {
+            let Some(standing) = table.standings.get_mut(&job.pipeline_id) else {
                 continue;
             };
+            standing.stages.insert(job.stage_idx, waiting.stage);
             let row = Row {
                 definition: Definition::parse(&waiting.definition).ok().map(Arc::new),
-                stage: waiting.stage.map(|status| StageState {
-                    position: job.stage_idx,
-                    status,
-                }),
-                first_stage: *first_stage,
                 variables: waiting.variables,
                 sealed: None,
-                pipeline: Arc::clone(pipeline),
                 project: projects.get(&job.project_id).cloned(),
                 user: job.user_id.and_then(|user| users.get(&user).cloned()),
                 sources: Vec::new(),
                 missing: false,
+                version: standing.since,
+                read,
                 job,
             };
-            rows.insert(row.job.id, row);
+            table.rows.insert(row.job.id, row);
         }
         let around = known(&app.kept().around, &mut projects.keys().copied().collect());
-        let mut table = Self {
-            rows,
-            found: Found {
-                projects,
-                users,
-                around,
-            },
+        let mut found = Found {
+            projects,
+            users,
+            around,
         };
         table.read_sources(tx, now).await?;
-        table.read_material(tx, app.keys(), stored).await?;
-        Ok(table)
+        table
+            .read_material(tx, app.keys(), stored, &mut found)
+            .await?;
+        Ok((table, found))
     }
 
     /// What is stored of the variables of these jobs.
@@ -158,6 +325,7 @@ impl Table {
         tx: &mut Tx<'_>,
         keys: &Keys,
         mut stored: Stored,
+        found: &mut Found,
     ) -> Result<()> {
         let rows = self.rows.values();
         let sources = rows.clone().flat_map(|row| &row.sources);
@@ -165,47 +333,45 @@ impl Table {
         let ids = sources.chain(own).map(|job| job.id);
         stored.read_jobs(tx, ids).await?;
         for row in self.rows.values_mut() {
-            let Some(project) = &row.project else {
+            let standing = self.standings.get(&row.job.pipeline_id);
+            let (Some(project), Some(standing)) = (&row.project, standing) else {
                 continue;
             };
             let sources: Vec<JobId> = row.sources.iter().map(|job| job.id).collect();
             let subject = Subject {
                 project,
-                pipeline: &row.pipeline,
+                pipeline: &standing.pipeline,
                 job: &row.job,
                 dotenv_from: &sources,
                 protected: Protected::on(row.job.protected),
             };
-            let around = &mut self.found.around;
+            let around = &mut found.around;
             row.sealed = Some(stored.material(tx, keys, &subject, around).await);
         }
         Ok(())
-    }
-
-    pub(super) fn row(&self, job: JobId) -> Option<&Row> {
-        self.rows.get(&job)
     }
 
     /// The jobs whose artifacts and variables these jobs take.
     async fn read_sources(&mut self, tx: &mut Tx<'_>, now: Timestamp) -> Result<()> {
         let mut wanted: BTreeMap<PipelineId, Giving> = BTreeMap::new();
         for row in self.rows.values() {
-            let Some(definition) = &row.definition else {
+            let standing = self.standings.get(&row.job.pipeline_id);
+            let (Some(definition), Some(standing)) = (&row.definition, standing) else {
                 continue;
             };
             let of_pipeline = wanted.entry(row.job.pipeline_id).or_default();
-            of_pipeline.add(&row.job, definition, row.first_stage);
+            of_pipeline.add(&row.job, definition, standing.first_stage);
         }
+        let mut asked = Vec::new();
         for (pipeline, giving) in wanted {
-            let Some((stage, names)) = giving.asked() else {
-                continue;
-            };
-            let others = jobs::list_giving(tx, pipeline, stage, &names).await?;
-            let takers = self
-                .rows
-                .values_mut()
-                .filter(|row| row.job.pipeline_id == pipeline);
-            for row in takers {
+            if let Some((stage, names)) = giving.asked() {
+                asked.push((pipeline, jobs::ask_giving(tx, pipeline, stage, &names)?));
+            }
+        }
+        for (pipeline, others) in asked {
+            let others = others.all(tx).await?;
+            let rows = self.rows.values_mut();
+            for row in rows.filter(|row| row.job.pipeline_id == pipeline) {
                 let Some(definition) = &row.definition else {
                     continue;
                 };
@@ -216,61 +382,13 @@ impl Table {
         }
         Ok(())
     }
+}
 
-    /// What is stored of the variables of a job; once.
-    pub(super) fn sealed(&mut self, job: JobId) -> Option<Result<Sealed>> {
-        self.rows.get_mut(&job)?.sealed.take()
-    }
-
-    /// A job as it is when a runner has it.
-    pub(super) fn claimed(&mut self, job: JobId, ask: &Ask, now: Timestamp) -> Option<Claimed> {
-        let row = self.rows.get_mut(&job)?;
-        let (definition, project) = (row.definition.clone()?, row.project.clone()?);
-        let (seconds, source) = timeout(&definition, &project, &ask.runner);
-        let graceful = ask.features.get("cancel_gracefully");
-        Some(Claimed {
-            job: Job {
-                status: Status::Running,
-                started_at: Some(now),
-                runner_id: Some(ask.runner.id),
-                runner_manager_id: Some(ask.manager),
-                timeout: Some(seconds),
-                timeout_source: Some(source),
-                graceful_cancel: graceful.is_some_and(|on| *on == true),
-                ..row.job.clone()
-            },
-            pipeline: Arc::clone(&row.pipeline),
-            sources: std::mem::take(&mut row.sources),
-            definition,
-            project,
-            user: row.user.clone(),
-            token: random_token(JOB_TOKEN_PREFIX),
-            instance_jobs: None,
-        })
-    }
-
-    /// The pipelines of these jobs, as the engine needs them to let the jobs begin.
-    pub(super) fn narrowed(&self, begun: &[&Job]) -> Vec<Loaded> {
-        let mut of_pipeline: BTreeMap<PipelineId, Vec<&Row>> = BTreeMap::new();
-        let mut ids: Vec<JobId> = begun.iter().map(|job| job.id).collect();
-        ids.sort_unstable();
-        for row in ids.iter().filter_map(|id| self.rows.get(id)) {
-            of_pipeline.entry(row.pipeline.id).or_default().push(row);
-        }
-        of_pipeline
-            .into_values()
-            .map(|rows| {
-                let mut stages: Vec<StageState> =
-                    rows.iter().filter_map(|row| row.stage.clone()).collect();
-                stages.sort_unstable_by_key(|stage| stage.position);
-                stages.dedup();
-                let jobs: Vec<_> = rows
-                    .iter()
-                    .filter_map(|row| Some((&row.job, &row.definition.as_ref()?.engine)))
-                    .collect();
-                narrow((*rows[0].pipeline).clone(), stages, &jobs)
-            })
-            .collect()
+impl Kept {
+    /// Keeps rows for the next looks.
+    pub(super) fn keep_waiting(&mut self, table: Table) {
+        self.waiting.tidy();
+        self.waiting.add(table);
     }
 }
 

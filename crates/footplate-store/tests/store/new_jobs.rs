@@ -21,7 +21,7 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(seconds)
 }
 
-fn pipeline(id: PipelineId, project: ProjectId) -> Pipeline {
+pub fn pipeline(id: PipelineId, project: ProjectId) -> Pipeline {
     Pipeline {
         id,
         iid: id.0,
@@ -54,7 +54,7 @@ fn pipeline(id: PipelineId, project: ProjectId) -> Pipeline {
 }
 
 /// The first job differs from the rest in everything that a new job can have.
-fn job(number: i64, project: ProjectId) -> Job {
+pub fn job(number: i64, project: ProjectId) -> Job {
     let first = number == 0;
     let text = |text: &str| first.then(|| text.to_owned());
     Job {

@@ -127,6 +127,14 @@ fn collect(file: &str, source: &str, shared: &HashMap<String, String>) -> Vec<Fo
                 sqlite,
                 postgres,
             });
+        } else if let Some(only) = body.strip_prefix("postgres") {
+            let (postgres, _) = variant(only, &macros);
+            let sqlite = "SELECT 1".to_owned();
+            found.push(Found {
+                place,
+                sqlite,
+                postgres,
+            });
         } else {
             let (text, _) = pieces(body, &macros);
             found.push(Found {

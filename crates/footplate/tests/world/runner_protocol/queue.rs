@@ -304,6 +304,47 @@ async fn a_change_counts_for_the_very_next_claim() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_moves_between_two_claims_counts() {
+    for engine in BOTH {
+        let server = TestServer::with(engine, |config| config.runners.hold_seconds = 0).await;
+        let four = "a: {script: [x]}\nb: {script: [x]}\nc: {script: [x]}\nd: {script: [x]}\n";
+        let project = server.project("p", &[(".gitlab-ci.yml", four)]).await;
+        server.settle().await;
+        let list = server
+            .root
+            .get(&format!("/projects/{project}/jobs"))
+            .await
+            .json();
+        let id = |name: &str| {
+            let mut jobs = list.as_array().unwrap().iter();
+            jobs.find(|job| job["name"] == name).unwrap()["id"].clone()
+        };
+        let mut runner = server.runner(&[]).await;
+        assert_eq!(runner.poll().await.json()["id"], id("a"));
+        // The other jobs have been read along with the first, and their pipeline moves on after that.
+        let act = async |job: &Value, what: &str| {
+            let path = format!("/projects/{project}/jobs/{job}/{what}");
+            server.root.post(&path, json!({})).await.expect(201).json()
+        };
+        act(&id("b"), "cancel").await;
+        assert_eq!(runner.poll().await.json()["id"], id("c"));
+        let again = act(&id("b"), "retry").await;
+        assert_eq!(runner.poll().await.json()["id"], id("d"));
+        assert_eq!(runner.poll().await.json()["id"], again["id"]);
+        let pipeline = list[0]["pipeline"]["id"].clone();
+        let path = format!("/projects/{project}/pipelines/{pipeline}");
+        server
+            .root
+            .post(&format!("{path}/cancel"), json!({}))
+            .await
+            .expect(200);
+        act(&id("a"), "retry").await;
+        server.root.delete(&path).await.expect(204);
+        assert_eq!(runner.poll().await.status, 204);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn more_may_ask_at_once_than_one_look_offers() {
     for engine in BOTH {
         let server = TestServer::with(engine, |config| config.runners.hold_seconds = 0).await;
