@@ -49,6 +49,21 @@ pub(super) struct Claims {
     pub(super) gone: HashSet<JobId>,
 }
 
+impl Claims {
+    fn add(&mut self, more: Self) {
+        self.taken.extend(more.taken);
+        self.unfit.extend(more.unfit);
+        self.lost |= more.lost;
+        self.gone.extend(more.gone);
+    }
+
+    /// Something failed after some have got their jobs: the others look again.
+    fn broken_off(&mut self, error: &Error) {
+        tracing::error!(%error, "a look was broken off");
+        self.lost = true;
+    }
+}
+
 impl App {
     /// Gives each asker the first of its candidates that fits, as far as they reach. `ahead` = what the next looks will be offered: it is
     /// read along where something has to be read.
@@ -70,23 +85,20 @@ impl App {
             if next.is_empty() {
                 break;
             }
-            let before = std::mem::take(&mut ahead);
-            let found = self.claim_some(&asks, &round.left, next, before).await;
+            let along = std::mem::take(&mut ahead);
+            let found = self.claim_some(&asks, &round.left, next, along).await;
             let some = match found {
                 Ok(some) => some,
                 // Those who have a job already get it.
                 Err(error) if !claims.taken.is_empty() => {
-                    tracing::error!(%error, "a look was broken off");
+                    claims.broken_off(&error);
                     break;
                 }
                 Err(error) => return Err(error),
             };
             let has_one = |place: &usize| some.taken.iter().any(|taken| taken.place == *place);
             round.left.retain(|place| !has_one(place));
-            claims.taken.extend(some.taken);
-            claims.unfit.extend(some.unfit);
-            claims.lost |= some.lost;
-            claims.gone.extend(some.gone);
+            claims.add(some);
         }
         Ok(claims)
     }
@@ -129,13 +141,12 @@ impl App {
             let jobs: HashSet<JobId> = moved.iter().map(|taken| taken.claimed.job.id).collect();
             claims.gone.retain(|job| !jobs.contains(job));
             let next = next.into_iter().filter(|next| jobs.contains(&next.of.job));
-            let again = self
-                .claim_locked(Arc::clone(asks), left, next.collect(), now)
-                .await?;
-            claims.taken.extend(again.taken);
-            claims.unfit.extend(again.unfit);
-            claims.lost |= again.lost;
-            claims.gone.extend(again.gone);
+            let again = self.claim_locked(Arc::clone(asks), left, next.collect(), now);
+            match again.await {
+                Ok(again) => claims.add(again),
+                Err(error) if !claims.taken.is_empty() => claims.broken_off(&error),
+                Err(error) => return Err(error),
+            }
         }
         Ok(claims)
     }
