@@ -187,7 +187,9 @@ impl App {
         let (project, now) = (access.project_id(), self.now());
         self.db()
             .write(async move |tx: &mut Tx<'_>| {
-                load_job(tx, project, id).await?;
+                let job = load_job(tx, project, id).await?;
+                // Whoever is about to hand out a job that takes these looks again.
+                pipelines::lock(tx, job.pipeline_id).await?;
                 let blobs = artifacts::delete_of_job(tx, id).await?;
                 jobs::set_artifacts(tx, id, &[], None).await?;
                 plan(tx, &Work::DeleteBlobs(blobs), now).await

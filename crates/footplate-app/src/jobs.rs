@@ -7,7 +7,7 @@ use footplate_model::{
     GivenVariable, Job, JobId, JobKind, Pipeline, PipelineId, Status, policy::Ability,
 };
 use footplate_pipeline::Event;
-use footplate_store::{Topic, Tx, artifacts, job_variables, jobs, queue};
+use footplate_store::{Topic, Tx, artifacts, job_variables, jobs, pipelines, queue};
 
 use crate::{
     App, Error, JobView, ProjectAccess, Result,
@@ -331,6 +331,8 @@ impl App {
                 if !job.status.is_completed() || !has || job.erased_at.is_some() {
                     return Err(Error::forbidden("Job is not erasable!"));
                 }
+                // Whoever is about to hand out a job that takes these looks again.
+                pipelines::lock(tx, job.pipeline_id).await?;
                 let blobs = artifacts::delete_of_job(tx, id).await?;
                 jobs::set_erased(tx, id, by, now).await?;
                 plan(tx, &Work::DeleteBlobs(blobs), now).await?;
@@ -366,6 +368,7 @@ impl App {
                 if job.archive(now).is_none() {
                     return Err(Error::NOTHING_FOUND);
                 }
+                pipelines::lock(tx, job.pipeline_id).await?;
                 artifacts::keep(tx, id).await?;
                 jobs::set_artifacts(tx, id, &job.artifacts, None).await?;
                 load_job(tx, project, id).await

@@ -1,4 +1,5 @@
-//! Rows that seldom change and that every claim asks for again, kept for a moment (DESIGN §4: users and projects that do not change).
+//! Rows that seldom change and that every claim asks for again, kept for a moment (DESIGN §4: users and projects that do not change); and
+//! jobs that wait with their pipelines, for a shorter one: what is decided from these is guarded where it is written (ADR 8).
 //!
 //! What is kept is forgotten when such a row is changed by this process, before whoever changed it is answered
 //! ([`Topic::Facts`]), and after a second in any case, for what another process changes.

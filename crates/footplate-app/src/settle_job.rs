@@ -175,8 +175,10 @@ impl App {
                     .collect();
                 family.reverse();
                 family.push(id);
+                // Claims lock several pipelines in this order, too.
+                pipelines::lock_all(tx, &family.iter().copied().collect())?;
                 for pipeline in family {
-                    let Some(locked) = pipelines::lock(tx, pipeline).await? else {
+                    let Some(locked) = pipelines::find(tx, pipeline).await? else {
                         continue;
                     };
                     let blobs: Vec<String> = artifacts::list_of_pipeline(tx, pipeline)

@@ -111,7 +111,12 @@ impl<'c> Dialogue<'c> {
         let alone = self.state.get() == State::New && self.unsent.borrow().is_empty();
         let answer = if alone {
             let statement = self.prepare(sql).await?;
-            self.statement(&statement, binds, true).await?
+            match self.statement(&statement, binds, true).await {
+                Ok(answer) => answer,
+                // The server refused it as it went down. Where the connection just ends, nobody knows what became of it.
+                Err(error) if goes_down(&error) => return Err(Error::Busy(error.to_string())),
+                Err(error) => return Err(error.into()),
+            }
         } else {
             self.say(Some((sql, binds, true)), Some("COMMIT")).await?
         };
@@ -235,8 +240,13 @@ impl Drop for Dialogue<'_> {
 
 /// Whether the server has closed the connection, as it does when it is restarted.
 fn lost(error: &tokio_postgres::Error) -> bool {
+    error.is_closed() || goes_down(error)
+}
+
+/// Whether the server refuses because it goes down, or ends this connection.
+fn goes_down(error: &tokio_postgres::Error) -> bool {
     let ends = [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN];
-    error.is_closed() || error.code().is_some_and(|code| ends.contains(code))
+    error.code().is_some_and(|code| ends.contains(code))
 }
 
 /// Waits for all; the first error. Each is polled first in its turn, which is when it is sent. What cannot even be sent, because a

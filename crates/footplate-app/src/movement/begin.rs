@@ -2,7 +2,9 @@
 //! engine's tests), so a claim costs the same in a pipeline of two jobs and of two thousand.
 
 use footplate_model::{Job, JobId, Pipeline, PipelineId, ProjectId, Status, Timestamp};
-use footplate_pipeline::{Effect, Event, EventRecord, JobState, Snapshot, StageState, step};
+use footplate_pipeline::{
+    Effect, Event, EventRecord, JobState, PipelineState, Snapshot, StageState, step,
+};
 use footplate_store::{
     Topic, Tx,
     claims::{Held, StageMove},
@@ -15,8 +17,8 @@ use crate::{Error, Result, definition::EngineFacts};
 pub(crate) struct Beginning {
     /// The pipeline.
     pub(crate) held: Held,
-    /// When it ran for the first time, from now on.
-    pub(crate) started_at: Option<Timestamp>,
+    /// Its state afterwards.
+    pub(crate) state: PipelineState,
     /// Stages that move.
     pub(crate) stages: Vec<StageMove>,
     /// What happened, in order.
@@ -89,7 +91,7 @@ pub(crate) fn begin(
             status: moved.then_some(is.status),
             begins: begins && is.started_at == Some(now),
         },
-        started_at: is.started_at,
+        state: is.clone(),
         stages: stages
             .map(|(_, is)| StageMove {
                 pipeline: pipeline.id,

@@ -209,7 +209,7 @@ impl App {
         });
     }
 
-    /// Claims what was moved by others all the time: nobody moves it while it is read and written.
+    /// Claims of pipelines that somebody moved after they had been read: now nobody moves them while they are read and written.
     async fn claim_locked(
         &self,
         asks: Arc<[Ask]>,

@@ -119,12 +119,14 @@ impl Standing {
 
     /// What a claim has made of it.
     pub(super) fn moved(self, by: &Beginning, now: Timestamp) -> Self {
-        let held = &by.held;
         let mut pipeline = Arc::unwrap_or_clone(self.pipeline);
         pipeline.lock_version += 1;
-        pipeline.started_at = by.started_at;
-        if let Some(status) = held.status {
-            (pipeline.status, pipeline.updated_at) = (status, now);
+        pipeline.status = by.state.status;
+        pipeline.started_at = by.state.started_at;
+        pipeline.finished_at = by.state.finished_at;
+        pipeline.duration = by.state.duration;
+        if by.held.status.is_some() {
+            pipeline.updated_at = now;
         }
         let mut stages = self.stages;
         for stage in &by.stages {

@@ -345,6 +345,35 @@ async fn what_moves_between_two_claims_counts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn artifacts_that_are_erased_between_two_claims_are_missed() {
+    for engine in BOTH {
+        let server = TestServer::with(engine, |config| config.runners.hold_seconds = 0).await;
+        let config = "stages: [build, test]\n\
+                      make: {stage: build, script: [x], artifacts: {paths: [a]}}\n\
+                      b: {stage: test, script: [x]}\nc: {stage: test, script: [x]}\n";
+        let project = server.project("p", &[(".gitlab-ci.yml", config)]).await;
+        server.settle().await;
+        let mut runner = server.runner(&[]).await;
+        assert_eq!(runner.take().await.as_deref(), Some("make"));
+        let uploaded = runner.upload("make", "archive", "zip", "a.zip", vec![9; 100]);
+        assert_eq!(uploaded.await.status, 201);
+        runner.finish("make", Outcome::Success).await;
+        server.settle().await;
+        assert_eq!(runner.take().await.as_deref(), Some("b"));
+        // The other job has been read along with this one, and what it takes is gone after that.
+        let make = runner.job("make").id;
+        let path = format!("/projects/{project}/jobs");
+        let erase = format!("{path}/{make}/erase");
+        server.root.post(&erase, json!({})).await.expect(201);
+        assert_eq!(runner.take().await, None);
+        let list = server.root.get(&path).await.json();
+        let mut jobs = list.as_array().unwrap().iter();
+        let last = jobs.find(|job| job["name"] == "c").unwrap();
+        assert_eq!(last["failure_reason"], "missing_dependency_failure");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn more_may_ask_at_once_than_one_look_offers() {
     for engine in BOTH {
         let server = TestServer::with(engine, |config| config.runners.hold_seconds = 0).await;
