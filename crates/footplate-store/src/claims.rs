@@ -9,7 +9,7 @@ use footplate_model::{
 };
 use serde::Serialize;
 
-use crate::{Error, Keys, Result, Tx, rows::hex, sql, stages, token_hash};
+use crate::{Error, Keys, Result, Tx, queue, rows::hex, sql, stages, token_hash};
 
 /// All that a claim writes.
 #[derive(Debug, Clone, Copy)]
@@ -105,7 +105,7 @@ pub async fn hand_out(
     }
     let jobs = claim.jobs.iter();
     for handed in jobs.filter(|handed| held.contains(&handed.pipeline)) {
-        hand(tx, keys, handed, now)?;
+        hand(tx, keys, handed, now).await?;
     }
     Ok(held)
 }
@@ -129,10 +129,8 @@ async fn hold(tx: &mut Tx<'_>, pipeline: &Held, now: Timestamp) -> Result<bool> 
 }
 
 /// Hands a job of a held pipeline to its runner.
-fn hand(tx: &mut Tx<'_>, keys: &Keys, handed: &Handed, now: Timestamp) -> Result<()> {
-    tx.query(sql!("DELETE FROM job_queue WHERE job_id = $1"))
-        .bind(handed.job)
-        .later()?;
+async fn hand(tx: &mut Tx<'_>, keys: &Keys, handed: &Handed, now: Timestamp) -> Result<()> {
+    queue::delete(tx, handed.job).await?;
     tx.query(sql!(
         "UPDATE jobs SET status = 'running', processed = TRUE, started_at = $2, updated_at = $2, acked_at = NULL, runner_id = $3, runner_manager_id = $4, \
          timeout = $5, timeout_source = $6, graceful_cancel = $7 WHERE id = $1"

@@ -115,7 +115,7 @@ pub async fn lock(tx: &mut Tx<'_>, id: PipelineId) -> Result<Option<Pipeline>> {
     .await
 }
 
-/// Locks pipelines by writing them, for claims: one after the other by their ids, so that two claims never wait for each other in a circle.
+/// Locks pipelines by writing them, one after the other by their ids, so that two who lock several never wait for each other in a circle.
 pub fn lock_all(tx: &mut Tx<'_>, ids: &BTreeSet<PipelineId>) -> Result<()> {
     for id in ids {
         tx.query(sql!(

@@ -75,10 +75,13 @@ pub(crate) fn begin(
     jobs.iter()
         .try_for_each(|(job, _)| began(&before, &next, job.id, now))?;
     let (was, is) = (&before.pipeline, &next.pipeline);
-    let begins = was.started_at != is.started_at;
-    if (begins && is.started_at != Some(now))
-        || (was.finished_at, was.duration) != (is.finished_at, is.duration)
-    {
+    let begins = was.started_at != is.started_at && is.started_at == Some(now);
+    let written = PipelineState {
+        status: is.status,
+        started_at: if begins { Some(now) } else { was.started_at },
+        ..was.clone()
+    };
+    if written != *is {
         // More than a claim writes of a pipeline.
         others.push(Effect::SetPipeline(is.clone()));
     }
@@ -89,7 +92,7 @@ pub(crate) fn begin(
             id: pipeline.id,
             version: pipeline.lock_version,
             status: moved.then_some(is.status),
-            begins: begins && is.started_at == Some(now),
+            begins,
         },
         state: is.clone(),
         stages: stages

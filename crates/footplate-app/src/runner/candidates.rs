@@ -15,8 +15,8 @@ use tokio::time::Instant;
 
 use crate::{App, Error, Result};
 
-/// Candidates are offered for no longer, because another process may have changed the queue.
-const FRESH: Duration = Duration::from_millis(50);
+/// Candidates are offered and their rows believed for no longer, because another process may have changed the queue.
+pub(super) const FRESH: Duration = Duration::from_millis(50);
 
 /// What decides which jobs a runner is offered: runners that are alike are offered the same.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -1,4 +1,4 @@
-//! Which candidates a look is offered beside another one that has locked some of their pipelines.
+//! Which candidates a look is offered beside another one that has some of their pipelines for itself.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -14,7 +14,7 @@ pub(super) struct Wanting<'c> {
 /// What of the candidates for one kind of runners is offered in a look.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Share {
-    /// Others of them are of pipelines that another look has locked.
+    /// Others of them are of pipelines that another look has for itself.
     pub(super) locked: bool,
     /// Others of them are of pipelines that this look need not lock.
     pub(super) cut: bool,

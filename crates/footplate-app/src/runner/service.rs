@@ -1,7 +1,7 @@
 //! The service at the desk. Requests that are held stay here. When the queue is woken it is looked at once for all of them, however many
 //! there are, and only those that got a job or whose time is over leave.
 //!
-//! While one look waits for its commit, the next can be made: it is offered what is not of a pipeline that the other has locked.
+//! While one look waits for its commit, the next can be made: it is offered what is not of a pipeline that the other has for itself.
 
 use std::{
     collections::{HashMap, HashSet},

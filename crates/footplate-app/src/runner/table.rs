@@ -4,7 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use footplate_model::{
@@ -14,7 +14,10 @@ use footplate_model::{
 use footplate_pipeline::StageState;
 use footplate_store::{Keys, Tx, artifacts, id_list, jobs, pipelines, queue::Candidate};
 
-use super::dependencies::{Giving, artifact_sources};
+use super::{
+    candidates::FRESH,
+    dependencies::{Giving, artifact_sources},
+};
 use crate::{
     App, Result,
     definition::Definition,
@@ -25,9 +28,6 @@ use crate::{
         secrets::{Around, Protected},
     },
 };
-
-/// Nothing is kept for longer: what another process or another use case moves meanwhile costs a claim in vain.
-const FRESH: Duration = Duration::from_millis(50);
 
 /// One job that waits, with what stands around it.
 pub(crate) struct Row {
